@@ -1,0 +1,88 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Each codec stands behind a trait, all on by default: a build without them needs no library but SQLite.
+let codecTraits: [Trait] = [
+  .trait(name: "Gzip", description: "gzip compression, by the system's zlib (zlib1g-dev)"),
+  .trait(name: "Zstd", description: "zstd compression, by the system's libzstd (libzstd-dev)"),
+  .trait(name: "LZ4", description: "lz4 compression, by the system's liblz4 (liblz4-dev)"),
+  .trait(name: "Snappy", description: "snappy compression, by the system's libsnappy (libsnappy-dev)"),
+  .default(enabledTraits: ["Gzip", "Zstd", "LZ4", "Snappy"]),
+]
+
+// `Lifetimes` lets a property return a span that is bound to its owner: see RecordFormat/RecordView.swift.
+let settings: [SwiftSetting] = [
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "eventlog",
+  products: [
+    .library(name: "EventLog", targets: ["EventLog"]),
+    .executable(name: "eventlog", targets: ["EventLogTool"]),
+  ],
+  traits: Set(codecTraits),
+  dependencies: [
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // Floor 0: what Swift cannot say.
+    .target(name: "CEventLog"),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/CodecLibraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CZstd", path: "Sources/CodecLibraries/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(
+      name: "CLZ4", path: "Sources/CodecLibraries/CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(
+      name: "CSnappy", path: "Sources/CodecLibraries/CSnappy", pkgConfig: "snappy",
+      providers: [.apt(["libsnappy-dev"])]),
+
+    // Floor 1: bytes and records.
+    .target(
+      name: "RecordFormat",
+      dependencies: [
+        "CEventLog",
+        .target(name: "CZlib", condition: .when(traits: ["Gzip"])),
+        .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
+        .target(name: "CLZ4", condition: .when(traits: ["LZ4"])),
+        .target(name: "CSnappy", condition: .when(traits: ["Snappy"])),
+      ],
+      swiftSettings: settings),
+
+    // Floor 2: one partition on disk; all that is not record data.
+    .target(name: "SegmentStore", dependencies: ["CEventLog", "RecordFormat"], swiftSettings: settings),
+    .target(
+      name: "MetadataStore",
+      dependencies: ["RecordFormat", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: settings),
+
+    // Floor 3: what users see.
+    .target(
+      name: "EventLog",
+      dependencies: [
+        "RecordFormat", "SegmentStore", "MetadataStore",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+
+    // Floor 5: the tool.
+    .executableTarget(
+      name: "EventLogTool",
+      dependencies: ["EventLog", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: settings),
+
+    .testTarget(
+      name: "RecordFormatTests", dependencies: ["RecordFormat"], resources: [.copy("Resources")],
+      swiftSettings: settings),
+    .testTarget(name: "SegmentStoreTests", dependencies: ["SegmentStore"], swiftSettings: settings),
+    .testTarget(name: "MetadataStoreTests", dependencies: ["MetadataStore"], swiftSettings: settings),
+    .testTarget(name: "EventLogTests", dependencies: ["EventLog"], swiftSettings: settings),
+    .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool"], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,45 @@
+#define _GNU_SOURCE
+#include "CEventLog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+int cel_fallocate(int fd, off_t offset, off_t length) {
+  int result;
+  do {
+    result = fallocate(fd, 0, offset, length);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+int cel_populate_write(void *address, size_t length) {
+  return madvise(address, length, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+}
+
+int cel_lock_exclusive(int fd) {
+  return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+int cel_open(const char *path, int flags, mode_t mode) {
+  int fd;
+  do {
+    fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+  } while (fd < 0 && errno == EINTR);
+  return fd < 0 ? -errno : fd;
+}
+
+void cel_store_release_be32(void *address, uint32_t value) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  value = __builtin_bswap32(value);
+#endif
+  atomic_thread_fence(memory_order_release);
+  memcpy(address, &value, sizeof value);
+}

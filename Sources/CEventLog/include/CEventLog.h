@@ -1,0 +1,36 @@
+// The few things Swift cannot say: CRC-32C by the processor's instructions, and the Linux calls that
+// the Glibc module does not show. No logic lives here.
+#ifndef CEVENTLOG_H
+#define CEVENTLOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin).
+uint32_t cel_crc32c(uint32_t crc, const void *data, size_t length);
+
+/// The same by tables, for processors without the instruction; here so that tests can compare the two.
+uint32_t cel_crc32c_software(uint32_t crc, const void *data, size_t length);
+
+/// 1 when `cel_crc32c` runs on the processor's own instruction.
+int cel_crc32c_is_hardware(void);
+
+/// fallocate(2) with mode 0: reserves blocks and grows the file. Returns 0, or the errno.
+int cel_fallocate(int fd, off_t offset, off_t length);
+
+/// madvise(MADV_POPULATE_WRITE): faults pages in, writable. Returns 0, or the errno (EINVAL before Linux 5.14).
+int cel_populate_write(void *address, size_t length);
+
+/// flock(LOCK_EX | LOCK_NB). Returns 0, or the errno (EWOULDBLOCK when another holds it).
+int cel_lock_exclusive(int fd);
+
+/// open(2), which is variadic and so hidden from Swift, with O_CLOEXEC and O_NOFOLLOW added. Returns the
+/// descriptor, or the negative errno.
+int cel_open(const char *path, int flags, mode_t mode);
+
+/// Stores a big-endian 32-bit number at an address that need not be aligned, after all stores before it
+/// (release). The processor may split the store where it crosses a cache line.
+void cel_store_release_be32(void *address, uint32_t value);
+
+#endif

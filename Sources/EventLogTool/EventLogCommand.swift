@@ -1,0 +1,4 @@
+import ArgumentParser
+@main struct EventLogCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "eventlog")
+}
