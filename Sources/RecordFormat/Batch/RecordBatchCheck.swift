@@ -1,0 +1,64 @@
+/// Whether bytes are a batch: what recovery, readers, `verify` and import ask.
+package enum RecordBatchCheck {
+  /// What lies at some place of a log.
+  package enum Header: Sendable {
+    /// A plausible header of a batch that lies within the bytes at hand. Its checksum is not checked yet.
+    case batch(RecordBatchHeader)
+    /// A plausible header, but the bytes at hand end before the batch does.
+    case incomplete(neededBytes: Int)
+    /// Zeros where a header would be: room that was reserved and never written.
+    case unwritten
+    /// Neither, and why.
+    case corrupt(String)
+  }
+
+  /// Looks at the header at the beginning of `bytes`, in which `available` bytes of the log are left.
+  package static func header(_ bytes: UnsafeRawBufferPointer, available: Int) -> Header {
+    guard bytes.count >= RecordBatchHeader.size, let base = bytes.baseAddress else {
+      return bytes.allSatisfy { $0 == 0 } ? .unwritten : .incomplete(neededBytes: RecordBatchHeader.size)
+    }
+    let header = RecordBatchHeader(loadingFrom: base)
+    if header.batchLength == 0, bytes.prefix(RecordBatchHeader.size).allSatisfy({ $0 == 0 }) { return .unwritten }
+    guard header.batchLength >= RecordBatchHeader.size - RecordBatchHeader.logOverhead else {
+      return .corrupt("batch length \(header.batchLength) is less than the smallest batch has")
+    }
+    guard header.magic == RecordBatchHeader.magicV2 else {
+      return .corrupt("magic \(header.magic) is not that of record format v2")
+    }
+    guard header.baseOffset >= 0, header.lastOffsetDelta >= 0,
+      !header.baseOffset.addingReportingOverflow(Int64(header.lastOffsetDelta) + 1).overflow
+    else {
+      return .corrupt("offsets \(header.baseOffset) + \(header.lastOffsetDelta) are out of range")
+    }
+    // Compaction leaves fewer records than offsets, never more.
+    guard header.recordCount >= 0, Int64(header.recordCount) <= Int64(header.lastOffsetDelta) + 1 else {
+      return .corrupt("\(header.recordCount) records in \(header.lastOffsetDelta) + 1 offsets")
+    }
+    guard header.sizeInBytes <= available else { return .incomplete(neededBytes: header.sizeInBytes) }
+    return .batch(header)
+  }
+
+  /// The checksum over a whole batch: of the bytes from the attributes on.
+  package static func checksum(_ batch: UnsafeRawBufferPointer) -> UInt32 {
+    Checksum.crc32c(UnsafeRawBufferPointer(rebasing: batch[RecordBatchHeader.checksummedStart...]))
+  }
+
+  /// Goes over every record of a batch whose checksum is good: lengths, count, offsets in order and in range.
+  ///
+  /// - Throws: `invalidRecord` or `corruptMessage` with what is wrong, `unsupportedCompressionType`.
+  package static func records(of batch: RecordBatchView) throws(EventLogError) {
+    let records = try batch.records()
+    var cursor = records.makeCursor()
+    var previous: Int32 = -1
+    while cursor.advance() {
+      let delta = cursor.record.offsetDelta
+      guard delta > previous, delta <= batch.header.lastOffsetDelta else {
+        throw EventLogError(
+          .invalidRecord, "offset delta \(delta) follows \(previous), in a batch that ends at "
+            + "\(batch.header.lastOffsetDelta)", offset: batch.header.baseOffset)
+      }
+      previous = delta
+    }
+    guard !cursor.isBroken else { throw records.brokenError() }
+  }
+}

@@ -1,0 +1,141 @@
+internal import CEventLog
+
+/// The 61 bytes before the records of a batch, in Kafka's format v2 (KIP-98).
+///
+/// The checksum covers what follows it, from the attributes on. Base offset, length, leader epoch and magic lie before
+/// it and are not covered, so that a log can set them without a new checksum; they are checked by continuity.
+@frozen
+package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
+  /// Bytes of a header, and so of the smallest batch.
+  package static let size = 61
+  /// Bytes of the base offset and the length, which `batchLength` does not count.
+  package static let logOverhead = 12
+  /// Where the bytes begin that the checksum covers.
+  package static let checksummedStart = 21
+  /// The only magic of this format.
+  package static let magicV2: Int8 = 2
+
+  package var baseOffset: Int64
+  /// Bytes after the length field.
+  package var batchLength: Int32
+  package var partitionLeaderEpoch: Int32
+  package var magic: Int8
+  package var crc: UInt32
+  package var attributes: BatchAttributes
+  package var lastOffsetDelta: Int32
+  /// The first record's timestamp; the delete horizon where `attributes.hasDeleteHorizon`.
+  package var baseTimestamp: Int64
+  package var maxTimestamp: Int64
+  package var producerID: Int64
+  package var producerEpoch: Int16
+  package var baseSequence: Int32
+  package var recordCount: Int32
+
+  package init(
+    baseOffset: Int64, batchLength: Int32 = 0, partitionLeaderEpoch: Int32 = 0, crc: UInt32 = 0,
+    attributes: BatchAttributes = .init(), lastOffsetDelta: Int32, baseTimestamp: Int64, maxTimestamp: Int64,
+    producerID: Int64 = -1, producerEpoch: Int16 = -1, baseSequence: Int32 = -1, recordCount: Int32
+  ) {
+    self.baseOffset = baseOffset
+    self.batchLength = batchLength
+    self.partitionLeaderEpoch = partitionLeaderEpoch
+    self.magic = Self.magicV2
+    self.crc = crc
+    self.attributes = attributes
+    self.lastOffsetDelta = lastOffsetDelta
+    self.baseTimestamp = baseTimestamp
+    self.maxTimestamp = maxTimestamp
+    self.producerID = producerID
+    self.producerEpoch = producerEpoch
+    self.baseSequence = baseSequence
+    self.recordCount = recordCount
+  }
+
+  /// Loads a header from 61 readable bytes; believes all of them.
+  package init(loadingFrom pointer: UnsafeRawPointer) {
+    baseOffset = pointer.loadBigEndian(0, as: Int64.self)
+    batchLength = pointer.loadBigEndian(8, as: Int32.self)
+    partitionLeaderEpoch = pointer.loadBigEndian(12, as: Int32.self)
+    magic = pointer.load(fromByteOffset: 16, as: Int8.self)
+    crc = pointer.loadBigEndian(17, as: UInt32.self)
+    attributes = BatchAttributes(rawValue: pointer.loadBigEndian(21, as: Int16.self))
+    lastOffsetDelta = pointer.loadBigEndian(23, as: Int32.self)
+    baseTimestamp = pointer.loadBigEndian(27, as: Int64.self)
+    maxTimestamp = pointer.loadBigEndian(35, as: Int64.self)
+    producerID = pointer.loadBigEndian(43, as: Int64.self)
+    producerEpoch = pointer.loadBigEndian(51, as: Int16.self)
+    baseSequence = pointer.loadBigEndian(53, as: Int32.self)
+    recordCount = pointer.loadBigEndian(57, as: Int32.self)
+  }
+
+  /// Stores all but the length, which stays as it is: zero in room that was never written.
+  package func storeAllButLength(to pointer: UnsafeMutableRawPointer) {
+    pointer.storeBigEndian(baseOffset, 0)
+    pointer.storeBigEndian(partitionLeaderEpoch, 12)
+    pointer.storeBytes(of: magic, toByteOffset: 16, as: Int8.self)
+    pointer.storeBigEndian(crc, 17)
+    storeChecksummedFields(to: pointer)
+  }
+
+  /// Stores the fields that the checksum covers, from the attributes on.
+  package func storeChecksummedFields(to pointer: UnsafeMutableRawPointer) {
+    pointer.storeBigEndian(attributes.rawValue, 21)
+    pointer.storeBigEndian(lastOffsetDelta, 23)
+    pointer.storeBigEndian(baseTimestamp, 27)
+    pointer.storeBigEndian(maxTimestamp, 35)
+    pointer.storeBigEndian(producerID, 43)
+    pointer.storeBigEndian(producerEpoch, 51)
+    pointer.storeBigEndian(baseSequence, 53)
+    pointer.storeBigEndian(recordCount, 57)
+  }
+
+  /// Stores the length after everything else, which is what makes the batch one.
+  package func storeLength(to pointer: UnsafeMutableRawPointer) {
+    cel_store_release_be32(pointer + 8, UInt32(bitPattern: batchLength))
+  }
+
+  /// Stores the whole header.
+  package func store(to pointer: UnsafeMutableRawPointer) {
+    storeAllButLength(to: pointer)
+    storeLength(to: pointer)
+  }
+
+  /// Bytes of the whole batch, header and all.
+  package var sizeInBytes: Int { Int(batchLength) &+ Self.logOverhead }
+  /// The last offset the batch takes, also where compaction removed that record.
+  package var lastOffset: Int64 { baseOffset &+ Int64(lastOffsetDelta) }
+  /// The offset after the batch.
+  package var nextOffset: Int64 { lastOffset &+ 1 }
+  /// The sequence number of the last record: wraps to 0 after `Int32.max`.
+  package var lastSequence: Int32 {
+    guard baseSequence >= 0 else { return -1 }
+    return Int32(truncatingIfNeeded: (Int64(baseSequence) + Int64(lastOffsetDelta)) % (Int64(Int32.max) + 1))
+  }
+  /// The delete horizon of the batch's tombstones, where compaction set one (KIP-534).
+  package var deleteHorizon: Int64? { attributes.hasDeleteHorizon ? baseTimestamp : nil }
+  package var hasProducerID: Bool { producerID >= 0 }
+}
+
+/// The 16 bits of flags in a batch header.
+@frozen
+package struct BatchAttributes: Sendable, Hashable, RawRepresentable, BitwiseCopyable {
+  package var rawValue: Int16
+  package init(rawValue: Int16) { self.rawValue = rawValue }
+
+  package init(
+    compression: CompressionType = .none, timestampType: TimestampType = .createTime, isTransactional: Bool = false,
+    isControl: Bool = false
+  ) {
+    rawValue =
+      Int16(compression.rawValue) | (timestampType == .logAppendTime ? 0x08 : 0) | (isTransactional ? 0x10 : 0)
+      | (isControl ? 0x20 : 0)
+  }
+
+  /// The codec, or nil for the numbers 5 to 7, which name none.
+  package var compression: CompressionType? { CompressionType(rawValue: Int8(rawValue & 0x07)) }
+  package var compressionCode: Int { Int(rawValue & 0x07) }
+  package var timestampType: TimestampType { rawValue & 0x08 == 0 ? .createTime : .logAppendTime }
+  package var isTransactional: Bool { rawValue & 0x10 != 0 }
+  package var isControl: Bool { rawValue & 0x20 != 0 }
+  package var hasDeleteHorizon: Bool { rawValue & 0x40 != 0 }
+}

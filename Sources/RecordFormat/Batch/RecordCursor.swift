@@ -1,0 +1,162 @@
+/// Where the parts of one record lie: offsets from the base of the memory that holds it.
+@frozen
+package struct RecordLayout: Sendable, BitwiseCopyable {
+  /// Offset less the batch's base offset.
+  package var offsetDelta: Int32
+  /// Timestamp less the batch's base timestamp.
+  package var timestampDelta: Int64
+  package var keyStart: Int
+  /// -1 is null.
+  package var keyCount: Int
+  package var valueStart: Int
+  /// -1 is null.
+  package var valueCount: Int
+  package var headersStart: Int
+  package var headerCount: Int32
+  package var end: Int
+
+  @inlinable
+  package init() {
+    offsetDelta = 0
+    timestampDelta = 0
+    keyStart = 0
+    keyCount = -1
+    valueStart = 0
+    valueCount = -1
+    headersStart = 0
+    headerCount = 0
+    end = 0
+  }
+}
+
+/// Walks over the records of one batch. Every length is checked against the end of the record, and that against the
+/// end of the batch: a good checksum says who wrote the lengths, not that they are right.
+///
+/// The caller keeps the memory alive for as long as it uses the cursor.
+@frozen
+package struct RecordCursor {
+  @usableFromInline let base: UnsafeRawPointer
+  @usableFromInline var pointer: UnsafeRawPointer
+  @usableFromInline let end: UnsafeRawPointer
+  /// How many records the header promises that were not yet seen.
+  @usableFromInline package var remaining: Int32
+  /// The record that `advance` stopped at.
+  package var record = RecordLayout()
+  /// Whether a record was found that breaks the format; no further one is returned then.
+  @usableFromInline package var isBroken = false
+
+  /// A cursor before the first of `count` records in `range` of the memory at `base`.
+  @inlinable
+  package init(base: UnsafeRawPointer, range: Range<Int>, count: Int32) {
+    self.base = base
+    self.pointer = base + range.lowerBound
+    self.end = base + range.upperBound
+    self.remaining = count
+  }
+
+  /// Goes to the next record. False at the end, or at a record that breaks the format (`isBroken`).
+  @inlinable
+  package mutating func advance() -> Bool {
+    guard remaining > 0 else {
+      // Bytes that no record owns, or a negative count, are as wrong as records that are missing.
+      if pointer != end || remaining < 0 { isBroken = true }
+      return false
+    }
+    guard parse() else {
+      isBroken = true
+      remaining = 0
+      return false
+    }
+    remaining &-= 1
+    return true
+  }
+
+  @inlinable
+  mutating func parse() -> Bool {
+    var number: Int64 = 0
+    var found = RecordLayout()
+    guard Varint.load(&number, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32) else { return false }
+    // The shortest record: attributes, timestamp, offset, null key, null value, no headers.
+    guard number >= 6, number <= Int64(end - pointer) else { return false }
+    let recordEnd = pointer + Int(number)
+    pointer += 1  // attributes: none are defined, and Kafka does not look at them
+    guard Varint.load(&found.timestampDelta, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes64),
+      Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32)
+    else { return false }
+    found.offsetDelta = Int32(truncatingIfNeeded: number)
+    guard Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32),
+      skip(number, start: &found.keyStart, count: &found.keyCount, end: recordEnd),
+      Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32),
+      skip(number, start: &found.valueStart, count: &found.valueCount, end: recordEnd),
+      Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32),
+      number >= 0, number <= Int64(recordEnd - pointer)
+    else { return false }
+    found.headersStart = pointer - base
+    found.headerCount = Int32(truncatingIfNeeded: number)
+    if number == 0 {
+      guard pointer == recordEnd else { return false }
+    } else {
+      guard skipHeaders(found.headerCount, end: recordEnd) else { return false }
+    }
+    found.end = pointer - base
+    record = found
+    return true
+  }
+
+  @inlinable @inline(__always)
+  mutating func skip(_ length: Int64, start: inout Int, count: inout Int, end: UnsafeRawPointer) -> Bool {
+    start = pointer - base
+    if length < 0 {
+      count = -1
+      return length == -1
+    }
+    guard length <= Int64(end - pointer) else { return false }
+    count = Int(length)
+    pointer += count
+    return true
+  }
+
+  @usableFromInline
+  mutating func skipHeaders(_ count: Int32, end: UnsafeRawPointer) -> Bool {
+    var length: Int64 = 0
+    var start = 0
+    var size = 0
+    for _ in 0..<count {
+      guard Varint.load(&length, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32), length >= 0,
+        skip(length, start: &start, count: &size, end: end),
+        Varint.load(&length, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32),
+        skip(length, start: &start, count: &size, end: end)
+      else { return false }
+    }
+    return pointer == end
+  }
+}
+
+/// Headers are decoded when they are asked for, from bytes that a `RecordCursor` has already been over.
+package enum RecordHeaders {
+  /// The headers that lie at `start` of `region`.
+  package static func decode(in region: MemoryRegion, start: Int, count: Int32) -> [RecordHeader] {
+    guard count > 0 else { return [] }
+    var result: [RecordHeader] = []
+    var pointer = region.base + start
+    let end = region.base + region.count
+    var length: Int64 = 0
+    for _ in 0..<count {
+      guard Varint.load(&length, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32), length >= 0,
+        length <= Int64(end - pointer)
+      else { return result }
+      let key = String(decoding: UnsafeRawBufferPointer(start: pointer, count: Int(length)), as: UTF8.self)
+      pointer += Int(length)
+      guard Varint.load(&length, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32),
+        length <= Int64(end - pointer)
+      else { return result }
+      var value: [UInt8]?
+      if length >= 0 {
+        value = Array(UnsafeRawBufferPointer(start: pointer, count: Int(length)))
+        pointer += Int(length)
+      }
+      result.append(RecordHeader(key, value))
+    }
+    return result
+  }
+}

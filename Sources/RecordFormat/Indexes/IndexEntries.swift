@@ -1,0 +1,84 @@
+// The entries of Kafka's three index files, as they lie on disk.
+
+/// An entry of an `.index` file: a batch's last offset, and where the batch begins.
+package struct OffsetIndexEntry: Sendable, Equatable, BitwiseCopyable {
+  package static let size = 8
+  /// Offset less the segment's base offset.
+  package var relativeOffset: Int32
+  /// Byte position of the batch in the `.log` file.
+  package var position: Int32
+
+  package init(relativeOffset: Int32, position: Int32) {
+    self.relativeOffset = relativeOffset
+    self.position = position
+  }
+
+  package init(loadingFrom pointer: UnsafeRawPointer) {
+    relativeOffset = pointer.loadBigEndian(0, as: Int32.self)
+    position = pointer.loadBigEndian(4, as: Int32.self)
+  }
+
+  package func append(to bytes: inout [UInt8]) {
+    bytes.appendBigEndian(relativeOffset)
+    bytes.appendBigEndian(position)
+  }
+}
+
+/// An entry of a `.timeindex` file: the largest timestamp so far, and the last offset of the batch that brought it.
+package struct TimeIndexEntry: Sendable, Equatable, BitwiseCopyable {
+  package static let size = 12
+  package var timestamp: Int64
+  /// Offset less the segment's base offset.
+  package var relativeOffset: Int32
+
+  package init(timestamp: Int64, relativeOffset: Int32) {
+    self.timestamp = timestamp
+    self.relativeOffset = relativeOffset
+  }
+
+  package init(loadingFrom pointer: UnsafeRawPointer) {
+    timestamp = pointer.loadBigEndian(0, as: Int64.self)
+    relativeOffset = pointer.loadBigEndian(8, as: Int32.self)
+  }
+
+  package func append(to bytes: inout [UInt8]) {
+    bytes.appendBigEndian(timestamp)
+    bytes.appendBigEndian(relativeOffset)
+  }
+}
+
+/// An entry of a `.txnindex` file: an aborted transaction, in the order in which they ended.
+package struct AbortedTransaction: Sendable, Equatable, BitwiseCopyable {
+  package static let size = 34
+  package static let version: Int16 = 0
+  package var producerID: Int64
+  package var firstOffset: Int64
+  /// The offset of the ABORT marker.
+  package var lastOffset: Int64
+  /// The last stable offset when the transaction ended.
+  package var lastStableOffset: Int64
+
+  package init(producerID: Int64, firstOffset: Int64, lastOffset: Int64, lastStableOffset: Int64) {
+    self.producerID = producerID
+    self.firstOffset = firstOffset
+    self.lastOffset = lastOffset
+    self.lastStableOffset = lastStableOffset
+  }
+
+  /// Nil where the entry is of a version that is not known.
+  package init?(loadingFrom pointer: UnsafeRawPointer) {
+    guard pointer.loadBigEndian(0, as: Int16.self) == Self.version else { return nil }
+    producerID = pointer.loadBigEndian(2, as: Int64.self)
+    firstOffset = pointer.loadBigEndian(10, as: Int64.self)
+    lastOffset = pointer.loadBigEndian(18, as: Int64.self)
+    lastStableOffset = pointer.loadBigEndian(26, as: Int64.self)
+  }
+
+  package func append(to bytes: inout [UInt8]) {
+    bytes.appendBigEndian(Self.version)
+    bytes.appendBigEndian(producerID)
+    bytes.appendBigEndian(firstOffset)
+    bytes.appendBigEndian(lastOffset)
+    bytes.appendBigEndian(lastStableOffset)
+  }
+}
