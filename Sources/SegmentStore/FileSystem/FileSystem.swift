@@ -1,0 +1,135 @@
+package import RecordFormat
+
+/// An open file, by its descriptor. Whoever opened it closes it.
+package struct FileDescriptor: Sendable, Hashable {
+  package let number: Int32
+
+  package init(number: Int32) {
+    self.number = number
+  }
+}
+
+/// What kind of thing a path names.
+package enum FileKind: Sendable {
+  case file
+  case directory
+  /// A link, device, fifo or socket: nothing that belongs into a data directory.
+  case other
+}
+
+package struct FileStatus: Sendable {
+  package var kind: FileKind
+  package var size: Int64
+  /// Milliseconds since 1970.
+  package var modified: Int64
+
+  package init(kind: FileKind, size: Int64, modified: Int64) {
+    self.kind = kind
+    self.size = size
+    self.modified = modified
+  }
+}
+
+package enum OpenMode: Sendable {
+  case read
+  case readWrite
+  /// Fails where the file exists.
+  case create
+  /// Creates the file, or opens the one that exists.
+  case createIfMissing
+}
+
+/// The system calls that the store makes, one each: the seam at which tests cut the power, fill the disk or make a
+/// sync fail. Nothing here is called for a single record: appends and reads go through mappings.
+///
+/// Every call that fails throws an `EventLogError` that names the file: `diskFull` for want of room, `inputOutput`
+/// otherwise. Links are never followed.
+package protocol FileSystem: Sendable {
+  func open(_ path: String, _ mode: OpenMode) throws(EventLogError) -> FileDescriptor
+  func close(_ file: FileDescriptor)
+  /// Reads until `buffer` is full or the file ends; returns how many bytes were read.
+  func read(_ file: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64, path: String)
+    throws(EventLogError) -> Int
+  func write(_ file: FileDescriptor, _ bytes: UnsafeRawBufferPointer, at offset: Int64, path: String)
+    throws(EventLogError)
+  func size(of file: FileDescriptor, path: String) throws(EventLogError) -> Int64
+  /// Reserves room, so that stores into a mapping of it can't fail for want of it, and grows the file to its end.
+  func allocate(_ file: FileDescriptor, from offset: Int64, count: Int64, path: String) throws(EventLogError)
+  func truncate(_ file: FileDescriptor, to size: Int64, path: String) throws(EventLogError)
+  /// Makes the file's data durable, and its size.
+  func syncData(_ file: FileDescriptor, path: String) throws(EventLogError)
+  /// Makes the names in a directory durable.
+  func syncDirectory(_ path: String) throws(EventLogError)
+  /// Maps the first `count` bytes; those past the end of the file must not be touched until it has grown.
+  func map(_ file: FileDescriptor, count: Int, writable: Bool, path: String) throws(EventLogError)
+    -> UnsafeMutableRawPointer
+  func rename(_ path: String, to newPath: String) throws(EventLogError)
+  func unlink(_ path: String) throws(EventLogError)
+  func makeDirectory(_ path: String) throws(EventLogError)
+  func removeDirectory(_ path: String) throws(EventLogError)
+  /// Nil where there is nothing of that name.
+  func status(_ path: String) throws(EventLogError) -> FileStatus?
+  /// The names in a directory, without `.` and `..`, in no order.
+  func list(_ path: String) throws(EventLogError) -> [String]
+  /// Takes the lock on an open file for as long as it stays open; false where somebody else has it.
+  func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool
+}
+
+extension FileSystem {
+  /// The whole of a small file. One that is larger than `limit` is refused.
+  package func contents(of path: String, limit: Int = 64 << 20) throws(EventLogError) -> [UInt8] {
+    let file = try open(path, .read)
+    defer { close(file) }
+    let size = try size(of: file, path: path)
+    guard size <= Int64(limit) else {
+      throw EventLogError(.corruptMessage, "the file has \(size) bytes, more than the \(limit) it may have", file: path)
+    }
+    return try read(file, at: 0, count: Int(size), path: path)
+  }
+
+  /// Up to `count` bytes from `offset`; fewer at the end of the file.
+  package func read(_ file: FileDescriptor, at offset: Int64, count: Int, path: String) throws(EventLogError) -> [UInt8]
+  {
+    var failure: EventLogError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      do throws(EventLogError) {
+        filled = try read(file, into: UnsafeMutableRawBufferPointer(buffer), at: offset, path: path)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  package func write(_ file: FileDescriptor, _ bytes: [UInt8], at offset: Int64, path: String) throws(EventLogError) {
+    var failure: EventLogError?
+    bytes.withUnsafeBytes { buffer in
+      do throws(EventLogError) { try write(file, buffer, at: offset, path: path) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Replaces a small file as a whole: written beside it, synced where `durably`, renamed over it. The caller syncs the
+  /// directory.
+  package func replace(_ path: String, with bytes: [UInt8], durably: Bool) throws(EventLogError) {
+    let temporary = path + ".tmp"
+    if try status(temporary) != nil { try unlink(temporary) }
+    let file = try open(temporary, .create)
+    do throws(EventLogError) {
+      defer { close(file) }
+      try write(file, bytes, at: 0, path: temporary)
+      if durably { try syncData(file, path: temporary) }
+    } catch {
+      try? unlink(temporary)
+      throw error
+    }
+    try rename(temporary, to: path)
+  }
+
+  /// Removes a directory and the files in it. Directories within it are not expected and stop it.
+  package func removeTree(_ path: String) throws(EventLogError) {
+    for name in try list(path) { try unlink(path + "/" + name) }
+    try removeDirectory(path)
+  }
+}
