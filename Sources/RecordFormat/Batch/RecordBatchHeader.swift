@@ -68,13 +68,13 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
     recordCount = pointer.loadBigEndian(57, as: Int32.self)
   }
 
-  /// Stores all but the length, which stays as it is: zero in room that was never written.
-  package func storeAllButLength(to pointer: UnsafeMutableRawPointer) {
+  /// Stores what lies before the checksummed part, but for the length, which stays as it is: zero in room that was
+  /// never written.
+  package func storePrefixButLength(to pointer: UnsafeMutableRawPointer) {
     pointer.storeBigEndian(baseOffset, 0)
     pointer.storeBigEndian(partitionLeaderEpoch, 12)
     pointer.storeBytes(of: magic, toByteOffset: 16, as: Int8.self)
     pointer.storeBigEndian(crc, 17)
-    storeChecksummedFields(to: pointer)
   }
 
   /// Stores the fields that the checksum covers, from the attributes on.
@@ -96,7 +96,8 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
 
   /// Stores the whole header.
   package func store(to pointer: UnsafeMutableRawPointer) {
-    storeAllButLength(to: pointer)
+    storePrefixButLength(to: pointer)
+    storeChecksummedFields(to: pointer)
     storeLength(to: pointer)
   }
 

@@ -1,0 +1,136 @@
+internal import RecordFormat
+
+/// The segment that is appended to, as its writer sees it: lives under the partition's lock.
+struct ActiveSegment {
+  let segment: Segment
+  var index: IndexBuilder
+  /// The largest timestamp of the first batch: what time-based rolling counts from.
+  var firstBatchTimestamp: Int64?
+  /// Record time by which this segment rolls earlier than `segment.ms` says (`segment.jitter.ms`).
+  var rollJitter: Int64
+  /// Bytes of whole batches; the same as `segment.size`.
+  var position: Int
+  /// Bytes of the file: reserved, but for what is written.
+  var reserved: Int
+  /// Bytes that a sync has made durable.
+  var synced: Int
+  /// Where to ask for pages ahead again.
+  var populateNext = 0
+  /// Made by the first append.
+  var mapping: WritableMapping?
+  /// Open for as long as the segment is active, if the budget of descriptors allows.
+  var descriptor: FileDescriptor?
+  /// Whether the index files differ from what is in memory.
+  var isIndexDirty: Bool
+
+  var files: SegmentFiles { segment.files }
+
+  /// The smallest and the largest step by which a file grows. Small partitions stay small; fast ones rarely wait.
+  private static let smallestStep = 16 << 10
+  private static let largestStep = 32 << 20
+
+  /// Maps the segment, so that it can be appended to.
+  mutating func activate(_ context: StoreContext, segmentBytes: Int) throws(EventLogError) -> WritableMapping {
+    if let mapping { return mapping }
+    let file = try openFile(context)
+    defer { if descriptor == nil { context.fileSystem.close(file) } }
+    let mapping = try WritableMapping(context.fileSystem, file, count: max(segmentBytes, position, 1), path: files.log)
+    segment.pin(SegmentContents(region: mapping.region, offsetIndex: index.offsets, timeIndex: index.times))
+    self.mapping = mapping
+    populateNext = position + (1 << 20)
+    return mapping
+  }
+
+  /// The open file. Where `descriptor` is nil afterwards, the caller closes it.
+  mutating func openFile(_ context: StoreContext) throws(EventLogError) -> FileDescriptor {
+    if let descriptor { return descriptor }
+    let mayKeep = context.takeDescriptor()
+    do throws(EventLogError) {
+      let file = try context.fileSystem.open(files.log, .readWrite)
+      if mayKeep { descriptor = file }
+      return file
+    } catch {
+      if mayKeep { context.returnDescriptor() }
+      throw error
+    }
+  }
+
+  mutating func closeFile(_ context: StoreContext) {
+    guard let file = descriptor else { return }
+    context.fileSystem.close(file)
+    context.returnDescriptor()
+    descriptor = nil
+  }
+
+  /// Reserves room for `count` more bytes. What fails here has changed nothing.
+  mutating func reserve(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
+    let needed = position + count
+    guard needed > reserved else { return }
+    let step = min(max(reserved, Self.smallestStep), Self.largestStep)
+    let page = 4096
+    let target = min(max(needed, reserved + step), max(limit, needed))
+    let rounded = min((target + page - 1) / page * page, max(limit, needed))
+    let file = try openFile(context)
+    defer { if descriptor == nil { context.fileSystem.close(file) } }
+    do throws(EventLogError) {
+      try context.fileSystem.allocate(
+        file, from: Int64(reserved), count: Int64(rounded - reserved), path: files.log)
+      reserved = rounded
+    } catch {
+      // On a nearly full disk, what this append needs may still be there where a whole step is not.
+      guard error.code == .diskFull, rounded > needed else { throw error }
+      try context.fileSystem.allocate(file, from: Int64(reserved), count: Int64(needed - reserved), path: files.log)
+      reserved = needed
+    }
+  }
+
+  /// Whether this segment has no room for a batch, and a new one has to be begun, by Kafka's rules.
+  func mustRoll(
+    before header: (size: Int, maxTimestamp: Int64, lastOffset: Int64), _ configuration: LogConfiguration, now: Int64
+  ) -> Bool {
+    guard position > 0 else { return header.lastOffset - segment.baseOffset > Int64(Int32.max) }
+    let limit = min(configuration.segmentBytes, mapping?.count ?? .max)
+    if position > limit - header.size { return true }
+    if header.lastOffset - segment.baseOffset > Int64(Int32.max) { return true }
+    if index.offsets.count >= configuration.maxOffsetIndexEntries { return true }
+    if index.times.count >= configuration.maxTimeIndexEntries { return true }
+    let age: Int64
+    if let first = firstBatchTimestamp, first >= 0, header.maxTimestamp >= 0 {
+      // By record time: late records never roll, those from the future do.
+      age = header.maxTimestamp.subtractingReportingOverflow(first).partialValue
+    } else {
+      age = now - segment.createdAt
+    }
+    return age > configuration.rollMilliseconds - rollJitter
+  }
+}
+
+/// A segment that was rolled away and whose file is not yet trimmed, indexed and synced.
+struct RolledSegment {
+  let segment: Segment
+  let index: IndexBuilder
+  var descriptor: FileDescriptor?
+
+  /// Makes the file what a closed segment is. To be called again after a failure.
+  func finish(_ context: StoreContext) throws(EventLogError) {
+    let fileSystem = context.fileSystem
+    let files = segment.files
+    do throws(EventLogError) {
+      try IndexFile.write(index.offsets, index.times, files, fileSystem)
+    } catch {
+      // A cache: it is made anew from the log when it is missing.
+      context.warn(error)
+    }
+    let file: FileDescriptor
+    if let descriptor { file = descriptor } else { file = try fileSystem.open(files.log, .readWrite) }
+    defer { if descriptor == nil { fileSystem.close(file) } }
+    try fileSystem.truncate(file, to: Int64(segment.size), path: files.log)
+    try fileSystem.syncData(file, path: files.log)
+  }
+
+  func closeFile(_ context: StoreContext) {
+    guard let descriptor else { return }
+    context.fileSystem.close(descriptor)
+    context.returnDescriptor()
+  }
+}

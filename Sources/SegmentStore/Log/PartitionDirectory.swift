@@ -1,0 +1,50 @@
+package import RecordFormat
+
+/// A partition's directory, and the two small files in it that say whose it is.
+package enum PartitionDirectory {
+  /// Makes the directory if it is missing, and completes its files. True where it was made.
+  ///
+  /// Nothing is synced here: the first acknowledgement that depends on it sees to that.
+  static func prepare(_ path: String, topicID: String, _ fileSystem: any FileSystem) throws(EventLogError) -> Bool {
+    let status = try fileSystem.status(path)
+    if let status, status.kind != .directory {
+      throw EventLogError(.inputOutput, "where the partition's directory should be lies something else", file: path)
+    }
+    if status == nil { try fileSystem.makeDirectory(path) }
+    let metadata = PartitionMetadataFile(topicID: topicID)
+    let metadataPath = path + "/" + PartitionMetadataFile.name
+    // A power cut may have left the file empty. The metadata store knows the id; a different one is another matter.
+    if let known = try? topicIDInFile(metadataPath, fileSystem) {
+      guard known == topicID else {
+        throw EventLogError(
+          .storageError,
+          "the directory belongs to a topic with the id \(known), not to \(topicID): it is from another store, or "
+            + "from an earlier topic of that name; move it away", file: metadataPath)
+      }
+    } else {
+      try fileSystem.replace(metadataPath, with: Array(metadata.text.utf8), durably: false)
+    }
+    return status == nil
+  }
+
+  private static func topicIDInFile(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) -> String? {
+    guard try fileSystem.status(path) != nil else { return nil }
+    let bytes = try fileSystem.contents(of: path, limit: 4096)
+    return try PartitionMetadataFile(text: String(decoding: bytes, as: UTF8.self)).topicID
+  }
+
+  /// Reads the leader epochs of a partition; none where the file is missing or damaged.
+  package static func leaderEpochs(_ path: String, _ fileSystem: any FileSystem) -> LeaderEpochCheckpoint {
+    let file = path + "/" + LeaderEpochCheckpoint.name
+    guard let bytes = try? fileSystem.contents(of: file, limit: 16 << 20),
+      let epochs = try? LeaderEpochCheckpoint(text: String(decoding: bytes, as: UTF8.self))
+    else { return LeaderEpochCheckpoint() }
+    return epochs
+  }
+
+  static func write(_ epochs: LeaderEpochCheckpoint, to path: String, _ fileSystem: any FileSystem)
+    throws(EventLogError)
+  {
+    try fileSystem.replace(path + "/" + LeaderEpochCheckpoint.name, with: Array(epochs.text.utf8), durably: false)
+  }
+}

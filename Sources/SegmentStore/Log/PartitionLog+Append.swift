@@ -1,0 +1,235 @@
+package import RecordFormat
+
+extension PartitionLog {
+  /// Appends `records` as one batch.
+  ///
+  /// - Returns: the offsets. With `isDurable` the batch is not yet on the disk, and not yet visible: wait for
+  ///   `nextOffset` with `whenDurable` or `waitUntilDurable`.
+  /// - Throws: `invalidRecord`, `invalidTimestamp`, `messageTooLarge`, `recordListTooLarge` for what the topic's
+  ///   configuration refuses; `diskFull`, `inputOutput`, `storageError`. Nothing is appended then.
+  package func append(records: Span<Record>, _ options: AppendOptions) throws(EventLogError) -> AppendResult {
+    guard !records.isEmpty else {
+      throw EventLogError(.illegalArgument, "there is no record to append").at(topicPartition)
+    }
+    let now = context.time.wallMilliseconds()
+    let compression = effectiveCompression(options)
+    guard compression.type == .none else {
+      let accepted = state.withLock { $0.configuration.acceptedTimestamps(now: now) }
+      let measure = RecordBatchEncoder.measure(records, now: now, accepted: accepted)
+      return try appendCompressed(measure, now: now, options, compression) { target in
+        RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
+      }
+    }
+    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+      let measure = RecordBatchEncoder.measure(
+        records, now: now, accepted: state.configuration.acceptedTimestamps(now: now))
+      return try appendInPlace(&state, measure, now: now, isDurable: options.isDurable) { target in
+        RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
+      }
+    }
+    try appended(result)
+    return result
+  }
+
+  /// Appends one record, given in parts, as a batch of its own.
+  package func append(
+    key: RawSpan?, value: RawSpan?, headers: [RecordHeader], timestamp: Int64?, _ options: AppendOptions
+  ) throws(EventLogError) -> AppendResult {
+    let now = context.time.wallMilliseconds()
+    let compression = effectiveCompression(options)
+    guard compression.type == .none else {
+      let accepted = state.withLock { $0.configuration.acceptedTimestamps(now: now) }
+      let measure = RecordBatchEncoder.measure(
+        key: key, value: value, headers: headers, timestamp: timestamp, now: now, accepted: accepted)
+      return try appendCompressed(measure, now: now, options, compression) { target in
+        RecordBatchEncoder.store(key: key, value: value, headers: headers, at: target)
+      }
+    }
+    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+      let measure = RecordBatchEncoder.measure(
+        key: key, value: value, headers: headers, timestamp: timestamp, now: now,
+        accepted: state.configuration.acceptedTimestamps(now: now))
+      return try appendInPlace(&state, measure, now: now, isDurable: options.isDurable) { target in
+        RecordBatchEncoder.store(key: key, value: value, headers: headers, at: target)
+      }
+    }
+    try appended(result)
+    return result
+  }
+
+  // MARK: Compressed batches
+
+  private func effectiveCompression(_ options: AppendOptions) -> (type: CompressionType, level: Int32?) {
+    // A topic that says how it is compressed overrules the producer; the lock is taken only where one could.
+    if let topic = topicCompression { return topic }
+    return (options.compression, options.compressionLevel)
+  }
+
+  private var topicCompression: (type: CompressionType, level: Int32?)? {
+    guard overridesCompression.load(ordering: .relaxed) else { return nil }
+    return state.withLock { state in
+      state.configuration.compression.map { ($0, state.configuration.compressionLevel) }
+    }
+  }
+
+  /// Encodes and compresses without the lock, then copies the batch to its place.
+  private func appendCompressed(
+    _ measure: RecordBatchEncoder.Measure, now: Int64, _ options: AppendOptions,
+    _ compression: (type: CompressionType, level: Int32?), store: (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer
+  ) throws(EventLogError) -> AppendResult {
+    guard measure.payloadSize <= Int(Int32.max) else {
+      throw EventLogError(.messageTooLarge, "the batch has \(measure.payloadSize) bytes, more than 2 GiB")
+        .at(topicPartition)
+    }
+    let compressed: [UInt8]
+    do throws(EventLogError) {
+      let plain = MemoryRegion(capacity: measure.payloadSize) { target in
+        if let base = target.baseAddress { _ = store(base) }
+        return measure.payloadSize
+      }
+      compressed = try Codec.compress(plain.bytes, compression.type, level: compression.level)
+    } catch {
+      throw error.at(topicPartition)
+    }
+    var small = measure
+    small.payloadSize = compressed.count
+    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+      try appendInPlace(&state, small, now: now, isDurable: options.isDurable, compression: compression.type) { target in
+        compressed.withUnsafeBytes { bytes in
+          if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
+        }
+        return target + compressed.count
+      }
+    }
+    try appended(result)
+    return result
+  }
+
+  // MARK: In place
+
+  /// Checks, makes room, has `store` write the records where they will live, and publishes them.
+  @inline(__always)
+  private func appendInPlace(
+    _ state: inout State, _ measure: RecordBatchEncoder.Measure, now: Int64, isDurable: Bool,
+    compression: CompressionType = .none, store: (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer
+  ) throws(EventLogError) -> AppendResult {
+    let size = measure.batchSize
+    let isAppendTime = state.configuration.timestampType == .logAppendTime
+    let maxTimestamp = isAppendTime ? now : measure.maxTimestamp
+    if state.failure != nil || measure.firstBadTimestamp != nil || size > state.configuration.maxMessageBytes
+      || size > state.configuration.segmentBytes || (state.configuration.isCompacted && measure.firstNullKey != nil)
+    {
+      throw refusal(state, measure, now: now)
+    }
+    let base = state.nextOffset
+    let mapping = try makeRoom(&state, size: size, count: measure.recordCount, maxTimestamp: maxTimestamp, now: now)
+
+    let position = state.active.position
+    let pointer = mapping.pointer(at: position)
+    let end = store(pointer + RecordBatchHeader.size)
+    assert(end == pointer + size, "the batch is not as long as it was measured")
+    var header = RecordBatchHeader(
+      baseOffset: base, batchLength: Int32(truncatingIfNeeded: size - RecordBatchHeader.logOverhead),
+      partitionLeaderEpoch: state.leaderEpoch,
+      attributes: BatchAttributes(compression: compression, timestampType: isAppendTime ? .logAppendTime : .createTime),
+      lastOffsetDelta: Int32(truncatingIfNeeded: measure.recordCount - 1), baseTimestamp: measure.baseTimestamp,
+      maxTimestamp: maxTimestamp, recordCount: Int32(truncatingIfNeeded: measure.recordCount))
+    header.storeChecksummedFields(to: pointer)
+    header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(start: pointer, count: size))
+    header.storePrefixButLength(to: pointer)
+    header.storeLength(to: pointer)
+
+    advance(&state, past: header, isDurable: isDurable)
+    return AppendResult(
+      baseOffset: base, lastOffset: header.lastOffset, logAppendTime: isAppendTime ? now : nil, now: now,
+      sizeInBytes: size)
+  }
+
+  /// The mapping, with room for a batch at the active segment's position; a new segment where the old one is full.
+  @inline(__always)
+  private func makeRoom(
+    _ state: inout State, size: Int, count: Int, maxTimestamp: Int64, now: Int64
+  ) throws(EventLogError) -> WritableMapping {
+    do throws(EventLogError) {
+      let last = state.nextOffset + Int64(count) - 1
+      if state.active.mustRoll(before: (size, maxTimestamp, last), state.configuration, now: now) {
+        try roll(&state)
+      }
+      let mapping: WritableMapping
+      if let existing = state.active.mapping {
+        mapping = existing
+      } else {
+        mapping = try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
+      }
+      if state.active.position + size > state.active.reserved {
+        try state.active.reserve(size, context, limit: mapping.count)
+      }
+      return mapping
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  /// Takes a batch that was stored into the books, and shows it.
+  @inline(__always)
+  private func advance(_ state: inout State, past header: RecordBatchHeader, isDurable: Bool) {
+    let position = state.active.position
+    if position == 0 { state.active.firstBatchTimestamp = header.maxTimestamp }
+    state.active.index.add(header, position: position)
+    state.active.isIndexDirty = true
+    state.active.position = position + header.sizeInBytes
+    state.nextOffset = header.nextOffset
+    if isDurable {
+      if state.firstUndurable == nil { state.firstUndurable = header.baseOffset }
+      if state.syncIsRunning, state.firstUndurableAfterSync == nil { state.firstUndurableAfterSync = header.baseOffset }
+    }
+    state.active.segment.publish(size: state.active.position)
+    publish(&state)
+    if state.active.position > state.active.populateNext { populateAhead(&state.active) }
+  }
+
+  /// Faults pages in ahead of a partition that is being written fast and not synced at every turn.
+  private func populateAhead(_ active: inout ActiveSegment) {
+    guard let mapping = active.mapping else { return }
+    let step = 4 << 20
+    let from = (active.position + 4095) / 4096 * 4096
+    let to = min(from + step, active.reserved)
+    active.populateNext = active.position + step / 2
+    // A partition that syncs often would have the pages that were only faulted in written out too.
+    guard to > from, active.position - active.synced > 1 << 20 else { return }
+    context.populateThread.submit { mapping.populate(from..<to) }
+  }
+
+  private func refusal(_ state: State, _ measure: RecordBatchEncoder.Measure, now: Int64) -> EventLogError {
+    let configuration = state.configuration
+    let error: EventLogError
+    if let failure = state.failure {
+      error = failure
+    } else if measure.batchSize > configuration.maxMessageBytes {
+      error = EventLogError(
+        .messageTooLarge, "the batch has \(measure.batchSize) bytes; max.message.bytes allows "
+          + "\(configuration.maxMessageBytes): send less, or raise it")
+    } else if measure.batchSize > configuration.segmentBytes {
+      error = EventLogError(
+        .recordListTooLarge, "the batch has \(measure.batchSize) bytes, more than a whole segment may have: "
+          + "segment.bytes is \(configuration.segmentBytes)")
+    } else if configuration.isCompacted, let index = measure.firstNullKey {
+      error = EventLogError(
+        .invalidRecord, "record \(index) of the batch has no key, which a topic with cleanup.policy=compact needs")
+    } else {
+      let range = configuration.acceptedTimestamps(now: now)
+      error = EventLogError(
+        .invalidTimestamp, "the timestamp of record \(measure.firstBadTimestamp ?? 0) of the batch is outside of "
+          + "\(range.lowerBound) to \(range.upperBound), which message.timestamp.before.max.ms and after.max.ms allow")
+    }
+    return error.at(topicPartition)
+  }
+
+  // MARK: Afterwards, without the lock
+
+  @inline(__always)
+  private func appended(_ result: AppendResult) throws(EventLogError) {
+    wakeWaiters()
+    if result.nextOffset - durableOffset >= flushMessages { try waitUntilDurable(upTo: result.nextOffset) }
+  }
+}

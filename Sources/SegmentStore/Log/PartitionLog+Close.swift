@@ -1,0 +1,85 @@
+package import RecordFormat
+
+extension PartitionLog {
+  /// What the metadata store has to know after a crash: everything below the recovery point is on the disk.
+  package var checkpoint: PartitionCheckpoint {
+    PartitionCheckpoint(logStartOffset: logStartOffset, recoveryPoint: durableOffset)
+  }
+
+  /// Makes everything durable, trims the files to what was written, and ends.
+  ///
+  /// - Returns: the checkpoint of a clean stop; its log end is nil where a sync had failed before.
+  package func close() throws(EventLogError) -> PartitionCheckpoint {
+    let needsSync = state.withLock { state -> Bool in
+      guard !state.isClosed else { return false }
+      state.isClosed = true
+      let failed = state.failure != nil
+      state.failure = state.failure ?? Self.closedError.at(topicPartition)
+      return !failed
+    }
+    var checkpoint = checkpoint
+    if needsSync {
+      try finish()
+      checkpoint = self.checkpoint
+      checkpoint.logEndOffset = logEndOffset
+    }
+    waitForRunningSync()
+    state.withLock { state in
+      state.active.closeFile(context)
+      for rolled in state.rolled { rolled.closeFile(context) }
+      state.rolled = []
+    }
+    context.contents.remove(segments)
+    return checkpoint
+  }
+
+  /// Ends without touching a file, because they are about to be removed.
+  package func abandon(_ reason: EventLogError) {
+    let waiters = state.withLock { state -> [SyncWaiter] in
+      state.isClosed = true
+      state.failure = reason
+      let waiters = state.syncWaiters
+      state.syncWaiters = []
+      return waiters
+    }
+    for waiter in waiters { waiter.completion(reason) }
+    waitForRunningSync()
+    state.withLock { state in
+      state.active.closeFile(context)
+      for rolled in state.rolled { rolled.closeFile(context) }
+      state.rolled = []
+    }
+    context.contents.remove(segments)
+    wakeWaiters()
+  }
+
+  static var closedError: EventLogError { EventLogError(.illegalState, "the broker is closed") }
+
+  /// Whether appends are refused, and why.
+  package var failure: EventLogError? { state.withLock { $0.failure } }
+
+  private func finish() throws(EventLogError) {
+    do throws(EventLogError) {
+      try trimActiveSegment()
+      try syncForClosing()
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  private func trimActiveSegment() throws(EventLogError) {
+    try state.withLock { state throws(EventLogError) in
+      guard state.active.reserved > state.active.position || state.active.isIndexDirty else { return }
+      state.active.index.close()
+      if state.active.isIndexDirty {
+        try IndexFile.write(state.active.index.offsets, state.active.index.times, state.active.files, context.fileSystem)
+        state.active.isIndexDirty = false
+      }
+      guard state.active.reserved > state.active.position else { return }
+      let file = try state.active.openFile(context)
+      defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
+      try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
+      state.active.reserved = state.active.position
+    }
+  }
+}

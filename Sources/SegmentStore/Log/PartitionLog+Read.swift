@@ -1,0 +1,223 @@
+package import RecordFormat
+
+/// Where a reader is: saves it the search when it goes on from there.
+package struct ReadPosition: Sendable {
+  let segment: Segment
+  let position: Int
+  /// The offset that the batch at `position` begins with, or would.
+  let offset: Int64
+}
+
+/// How much a reader may see (`isolation.level`).
+package enum IsolationLevel: Sendable {
+  case readUncommitted
+  case readCommitted
+}
+
+/// What one read gives.
+package struct FetchedBatches: Sendable {
+  /// Data batches, in order. The first may begin before the offset that was asked for.
+  package var batches: [RecordBatchView] = []
+  /// Where to read on: after the last batch, and after what was passed over as invisible.
+  package var nextOffset: Int64
+  package var position: ReadPosition?
+  package var highWatermark: Int64
+  package var logStartOffset: Int64
+  package var sizeInBytes = 0
+}
+
+extension PartitionLog {
+  /// Reads whole batches from the one on that holds `offset`.
+  ///
+  /// - Parameters:
+  ///   - maxBytes: where to stop, but for the first batch: that one is returned whole, however large, if
+  ///     `minimumOneBatch` says so.
+  ///   - position: where the last read of this reader ended.
+  /// - Throws: `offsetOutOfRange` below the log start and beyond the log end, `corruptMessage` where a batch is damaged.
+  package func read(
+    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true, isolation: IsolationLevel = .readUncommitted,
+    checksCRC: Bool = true, after position: ReadPosition? = nil
+  ) throws(EventLogError) -> FetchedBatches {
+    let start = logStartOffset
+    guard offset >= start, offset <= logEndOffset else {
+      throw EventLogError(
+        .offsetOutOfRange, "the log holds the offsets from \(start) to \(logEndOffset)", offset: offset
+      ).at(topicPartition)
+    }
+    let highWatermark = highWatermark
+    let end = isolation == .readCommitted ? try lastStableOffset() : highWatermark
+    var result = FetchedBatches(
+      nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
+    guard offset < end else { return result }
+    do throws(EventLogError) {
+      try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+      if isolation == .readCommitted { dropAborted(&result.batches) }
+    } catch {
+      throw error.at(topicPartition)
+    }
+    return result
+  }
+
+  /// Goes through segments until something was found: one that holds nothing more to see leads to the next.
+  private func collect(
+    _ result: inout FetchedBatches, below end: Int64, maxBytes: Int, minimumOneBatch: Bool, checksCRC: Bool
+  ) throws(EventLogError) {
+    while result.nextOffset < end {
+      let place: ReadPosition
+      if let known = result.position, known.offset == result.nextOffset, known.position < known.segment.size {
+        place = known
+      } else if let found = try locate(result.nextOffset) {
+        place = found
+      } else {
+        return
+      }
+      let before = result.nextOffset
+      let isDone = try collect(
+        &result, in: place, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+      if isDone || !result.batches.isEmpty { return }
+      // The rest of this segment was compacted away or is invisible: go on where the next one begins.
+      if result.nextOffset == before {
+        guard let next = segments.first(where: { $0.baseOffset > before }) else { return }
+        result.nextOffset = max(before, min(next.baseOffset, end))
+        result.position = ReadPosition(segment: next, position: 0, offset: result.nextOffset)
+      }
+    }
+  }
+
+  /// Batches of one segment. True where the caller is to stop, having enough or being at the end.
+  private func collect(
+    _ result: inout FetchedBatches, in place: ReadPosition, below end: Int64, maxBytes: Int, minimumOneBatch: Bool,
+    checksCRC: Bool
+  ) throws(EventLogError) -> Bool {
+    let segment = place.segment
+    let size = segment.size
+    let region = try segment.loadedContents(context).region
+    var position = place.position
+    while position < size {
+      let header = try header(in: region, at: position, size: size, segment)
+      guard header.nextOffset > result.nextOffset else {
+        position += header.sizeInBytes
+        continue
+      }
+      if header.lastOffset >= end { return true }
+      let isFirst = result.batches.isEmpty
+      if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
+      let batch = RecordBatchView(region: region, start: position, header: header)
+      if checksCRC, !batch.hasValidChecksum {
+        throw EventLogError(
+          .corruptMessage, "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to "
+            + "go on without it", offset: header.baseOffset, file: segment.files.log, position: Int64(position))
+      }
+      position += header.sizeInBytes
+      result.nextOffset = header.nextOffset
+      result.position = ReadPosition(segment: segment, position: position, offset: header.nextOffset)
+      // Markers take offsets, and are never shown.
+      if header.attributes.isControl { continue }
+      result.batches.append(batch)
+      result.sizeInBytes += header.sizeInBytes
+    }
+    return false
+  }
+
+  private func header(
+    in region: MemoryRegion, at position: Int, size: Int, _ segment: Segment
+  ) throws(EventLogError) -> RecordBatchHeader {
+    let available = size - position
+    let bytes = region.bytes(position..<(position + min(available, RecordBatchHeader.size)))
+    let reason: String
+    switch RecordBatchCheck.header(bytes, available: available) {
+    case .batch(let header): return header
+    case .unwritten: reason = "zeros where a batch should be"
+    case .incomplete: reason = "the segment ends in the middle of a batch"
+    case .corrupt(let why): reason = why
+    }
+    throw EventLogError(.corruptMessage, reason, file: segment.files.log, position: Int64(position))
+  }
+
+  /// The place from which `offset` is found by going forward.
+  private func locate(_ offset: Int64) throws(EventLogError) -> ReadPosition? {
+    let segments = segments
+    guard let segment = Self.floor(segments, offset) ?? segments.first else { return nil }
+    guard segment.size > 0 else {
+      return ReadPosition(segment: segment, position: 0, offset: offset)
+    }
+    let position = try segment.loadedContents(context).position(ofRelativeOffset: offset - segment.baseOffset)
+    return ReadPosition(segment: segment, position: min(position, segment.size), offset: offset)
+  }
+
+  /// The last segment that begins at or before `offset`.
+  static func floor(_ segments: [Segment], _ offset: Int64) -> Segment? {
+    var low = 0
+    var high = segments.count
+    while low < high {
+      let middle = (low + high) / 2
+      if segments[middle].baseOffset <= offset { low = middle + 1 } else { high = middle }
+    }
+    return low == 0 ? nil : segments[low - 1]
+  }
+
+  // MARK: By timestamp
+
+  /// The first record, in the order of offsets, whose timestamp is at least `timestamp`; nil where there is none.
+  package func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
+    do throws(EventLogError) {
+      for segment in segments {
+        let size = segment.size
+        guard size > 0 else { continue }
+        let contents = try segment.loadedContents(context)
+        // A closed segment's last entry is its largest timestamp; the active one's may lag behind what was appended.
+        if segment !== segments.last, let largest = contents.timeIndex.last?.timestamp, largest < timestamp { continue }
+        let from = contents.relativeOffset(beforeTimestamp: timestamp)
+        var position = contents.position(ofRelativeOffset: from)
+        while position < size {
+          let header = try header(in: contents.region, at: position, size: size, segment)
+          if header.baseOffset >= highWatermark { return nil }
+          if header.maxTimestamp >= timestamp, header.lastOffset >= logStartOffset {
+            let batch = RecordBatchView(region: contents.region, start: position, header: header)
+            if let found = try first(in: batch, from: timestamp) { return found }
+          }
+          position += header.sizeInBytes
+        }
+      }
+      return nil
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  /// The largest timestamp and the first record that has it; nil for an empty log.
+  package func offsetOfMaxTimestamp() throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
+    var largest: Int64?
+    for segment in segments where segment.size > 0 {
+      let contents = try segment.loadedContents(context)
+      var position = segment === segments.last ? contents.position(ofRelativeOffset: .max) : segment.size
+      if let last = contents.timeIndex.last { largest = max(largest ?? last.timestamp, last.timestamp) }
+      while position < segment.size {
+        let header = try header(in: contents.region, at: position, size: segment.size, segment)
+        largest = max(largest ?? header.maxTimestamp, header.maxTimestamp)
+        position += header.sizeInBytes
+      }
+    }
+    guard let largest else { return nil }
+    return try offset(forTimestamp: largest)
+  }
+
+  private func first(
+    in batch: RecordBatchView, from timestamp: Int64
+  ) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
+    guard batch.hasValidChecksum else {
+      throw EventLogError(
+        .corruptMessage, "the checksum of the batch does not fit its bytes", offset: batch.header.baseOffset)
+    }
+    let isAppendTime = batch.header.attributes.timestampType == .logAppendTime
+    let records = try batch.records()
+    var cursor = records.makeCursor()
+    while cursor.advance() {
+      let time = isAppendTime ? batch.header.maxTimestamp : batch.header.baseTimestamp &+ cursor.record.timestampDelta
+      let offset = batch.header.baseOffset + Int64(cursor.record.offsetDelta)
+      if time >= timestamp, offset >= logStartOffset { return (offset, time) }
+    }
+    if cursor.isBroken { throw records.brokenError() }
+    return nil
+  }
+}

@@ -1,0 +1,205 @@
+package import RecordFormat
+
+// One sync serves everybody who waits: it makes durable all that was appended before it began. Whoever comes while it
+// runs is served by the next.
+
+extension PartitionLog {
+  /// `flush.messages`
+  var flushMessages: Int64 { flushInterval.load(ordering: .relaxed) }
+
+  /// Calls `completion` once everything below `offset` is on the disk, or with why it never will be. On this thread
+  /// where it is already; else on the thread that syncs.
+  package func whenDurable(upTo offset: Int64, _ completion: @escaping @Sendable (EventLogError?) -> Void) {
+    enum Outcome { case now(EventLogError?), later }
+    let outcome = state.withLock { state -> Outcome in
+      if offset <= state.durableOffset { return .now(nil) }
+      if let failure = state.failure { return .now(failure) }
+      state.syncWaiters.append(SyncWaiter(offset: offset, completion: completion))
+      if !state.syncIsRunning { startSync(&state) }
+      return .later
+    }
+    if case .now(let error) = outcome { completion(error) }
+  }
+
+  /// Blocks this thread until everything below `offset` is on the disk. Where no sync is running, this thread runs it.
+  package func waitUntilDurable(upTo offset: Int64) throws(EventLogError) {
+    enum Role { case done, leader, follower(Latch, FailureBox) }
+    let role = try state.withLock { state throws(EventLogError) -> Role in
+      if offset <= state.durableOffset { return .done }
+      if let failure = state.failure { throw failure }
+      if !state.syncIsRunning {
+        state.syncIsRunning = true
+        return .leader
+      }
+      let latch = Latch()
+      let box = FailureBox()
+      state.syncWaiters.append(
+        SyncWaiter(offset: offset) { error in
+          box.set(error)
+          latch.open()
+        })
+      return .follower(latch, box)
+    }
+    switch role {
+    case .done:
+      return
+    case .leader:
+      let failure = syncOnce()
+      state.withLock { state in
+        if isSyncDone(state, after: failure) {
+          endSync(&state)
+        } else {
+          // Those who came meanwhile are not this caller's business.
+          context.syncThreads.submit { self.syncWhileNeeded() }
+        }
+      }
+      if let failure { throw failure }
+    case .follower(let latch, let box):
+      latch.wait()
+      if let failure = box.get() { throw failure }
+    }
+  }
+
+  /// Makes everything durable that was appended before this call.
+  package func flush() throws(EventLogError) {
+    try waitUntilDurable(upTo: logEndOffset)
+  }
+
+  /// Syncs where `flush.ms` has passed since the last time.
+  package func flushIfDue() throws(EventLogError) {
+    let now = context.time.monotonicMilliseconds()
+    let isDue = state.withLock { state in
+      state.durableOffset < state.nextOffset && now - state.lastFlush >= state.configuration.flushMilliseconds
+    }
+    if isDue { try flush() }
+  }
+
+  /// Has a sync thread begin. Called under the lock.
+  func startSync(_ state: inout State) {
+    state.syncIsRunning = true
+    context.syncThreads.submit { self.syncWhileNeeded() }
+  }
+
+  private func syncWhileNeeded() {
+    while true {
+      let failure = syncOnce()
+      let isDone = state.withLock { state -> Bool in
+        guard isSyncDone(state, after: failure) else { return false }
+        endSync(&state)
+        return true
+      }
+      if isDone { return }
+    }
+  }
+
+  private func isSyncDone(_ state: borrowing State, after failure: EventLogError?) -> Bool {
+    failure != nil || (state.syncWaiters.isEmpty && state.rolled.isEmpty)
+  }
+
+  private func endSync(_ state: inout State) {
+    state.syncIsRunning = false
+    for callback in state.whenSyncEnds { callback() }
+    state.whenSyncEnds = []
+  }
+
+  /// Waits for the running sync, so that nothing of this log is under way any more.
+  func waitForRunningSync() {
+    while true {
+      let latch = Latch()
+      let mustWait = state.withLock { state -> Bool in
+        guard state.syncIsRunning else { return false }
+        state.whenSyncEnds.append { latch.open() }
+        return true
+      }
+      guard mustWait else { return }
+      latch.wait()
+    }
+  }
+
+  /// One last sync, of a log that takes no more appends.
+  func syncForClosing() throws(EventLogError) {
+    while true {
+      waitForRunningSync()
+      let isOurs = state.withLock { state -> Bool in
+        guard !state.syncIsRunning else { return false }
+        state.syncIsRunning = true
+        return true
+      }
+      guard isOurs else { continue }
+      let failure = syncOnce()
+      state.withLock { endSync(&$0) }
+      if let failure { throw failure }
+      return
+    }
+  }
+
+  /// What one sync is to make durable.
+  private struct Work {
+    var target: Int64
+    var rolled: [RolledSegment]
+    var active: ActiveSegment
+    var hasNewNames: Bool
+  }
+
+  /// One sync, of what is there when it begins; then wakes whom it served. The caller owns `syncIsRunning`.
+  private func syncOnce() -> EventLogError? {
+    let work = state.withLock { state -> Work in
+      state.firstUndurableAfterSync = nil
+      let names = state.hasNewNames
+      state.hasNewNames = false
+      return Work(target: state.nextOffset, rolled: state.rolled, active: state.active, hasNewNames: names)
+    }
+    var failure: EventLogError?
+    do throws(EventLogError) {
+      try makeDurable(work)
+    } catch {
+      failure = EventLogError(
+        .storageError, "a sync failed, so that nothing more can be promised here: \(error.message); close the broker, "
+          + "see to the disk, and open it again", file: error.file, errno: error.errno
+      ).at(topicPartition)
+      SyncFailureMark(directory: directory).make(context.fileSystem)
+    }
+    let served = state.withLock { state -> [SyncWaiter] in
+      if let failure {
+        state.failure = state.failure ?? failure
+        state.hasNewNames = state.hasNewNames || work.hasNewNames
+        let all = state.syncWaiters
+        state.syncWaiters = []
+        return all
+      }
+      for rolled in work.rolled { rolled.closeFile(context) }
+      state.rolled.removeFirst(work.rolled.count)
+      if state.active.segment === work.active.segment { state.active.synced = work.active.position }
+      state.durableOffset = max(state.durableOffset, work.target)
+      state.lastFlush = context.time.monotonicMilliseconds()
+      state.firstUndurable = state.firstUndurableAfterSync
+      state.firstUndurableAfterSync = nil
+      publish(&state)
+      let durable = state.durableOffset
+      let served = state.syncWaiters.filter { $0.offset <= durable }
+      state.syncWaiters.removeAll { $0.offset <= durable }
+      return served
+    }
+    for waiter in served { waiter.completion(failure) }
+    if failure == nil { wakeWaiters() }
+    return failure
+  }
+
+  private func makeDurable(_ work: Work) throws(EventLogError) {
+    let fileSystem = context.fileSystem
+    for rolled in work.rolled { try rolled.finish(context) }
+    if work.active.position > work.active.synced {
+      let path = work.active.files.log
+      if let file = work.active.descriptor {
+        try fileSystem.syncData(file, path: path)
+      } else {
+        let file = try fileSystem.open(path, .readWrite)
+        defer { fileSystem.close(file) }
+        try fileSystem.syncData(file, path: path)
+      }
+    }
+    guard work.hasNewNames else { return }
+    try fileSystem.syncDirectory(directory)
+    if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }
+  }
+}

@@ -1,0 +1,216 @@
+package import RecordFormat
+internal import Synchronization
+
+/// Told when a partition has more to read.
+package protocol AppendWaiter: AnyObject, Sendable {
+  /// Called on the thread that appended or synced, with no lock held: to be short.
+  func highWatermarkMoved()
+}
+
+/// One partition on disk: an ordered list of segments, the last of which is appended to.
+///
+/// Appends hold `state`. Reads don't: they go by `highWatermark`, by a copy of the segment list, and by each segment's
+/// published size, so that no reader waits for a writer.
+package final class PartitionLog: Sendable {
+  package let topicPartition: TopicPartition
+  package let directory: String
+  let context: StoreContext
+  let state: Mutex<State>
+  private let segmentList: Mutex<[Segment]>
+  private let endOffset: Atomic<Int64>
+  private let startOffset: Atomic<Int64>
+  private let visibleOffset: Atomic<Int64>
+  private let syncedOffset: Atomic<Int64>
+  private let waiterCount = Atomic<Int>(0)
+  private let waiters = Mutex<[any AppendWaiter]>([])
+  let transactions = TransactionScan()
+  /// `flush.messages`, and whether the topic says how it is compressed: looked at by every append, without the lock.
+  let flushInterval: Atomic<Int64>
+  let overridesCompression: Atomic<Bool>
+  /// Whether the last stop was unclean and something had to be cut.
+  package let wasTruncated: Bool
+
+  /// What only the holder of the lock may see.
+  struct State {
+    var configuration: LogConfiguration
+    var active: ActiveSegment
+    var nextOffset: Int64
+    var leaderEpoch: Int32
+    /// Everything below it is on the disk.
+    var durableOffset: Int64
+    /// The first `acks=all` batch that is not: nothing from it on is shown.
+    var firstUndurable: Int64?
+    /// The same, counting only what the running sync does not cover.
+    var firstUndurableAfterSync: Int64?
+    var rolled: [RolledSegment] = []
+    /// Whether a file or directory was made whose name is not on the disk yet.
+    var hasNewNames: Bool
+    var syncIsRunning = false
+    var syncWaiters: [SyncWaiter] = []
+    /// Called, under the lock, when the running sync has ended and no other follows at once.
+    var whenSyncEnds: [@Sendable () -> Void] = []
+    /// When something was last made durable, for `flush.ms`.
+    var lastFlush: Int64
+    /// Why this log takes no more appends.
+    var failure: EventLogError?
+    var isClosed = false
+  }
+
+  struct SyncWaiter {
+    var offset: Int64
+    var completion: @Sendable (EventLogError?) -> Void
+  }
+
+  /// Opens the log in `directory`, which is made if it is missing.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: what the metadata store knows of it.
+  ///   - wasClean: whether the store was closed in order.
+  package init(
+    _ topicPartition: TopicPartition, directory: String, topicID: String, configuration: LogConfiguration,
+    checkpoint: PartitionCheckpoint, wasClean: Bool, context: StoreContext
+  ) throws(EventLogError) {
+    self.topicPartition = topicPartition
+    self.directory = directory
+    self.context = context
+    do throws(EventLogError) {
+      let isNew = try PartitionDirectory.prepare(directory, topicID: topicID, context.fileSystem)
+      let loaded = try LogLoader(
+        context: context, directory: directory, checkpoint: checkpoint, configuration: configuration,
+        wasClean: wasClean && !isNew
+      ).load()
+      guard let last = loaded.segments.last else {
+        throw EventLogError(.storageError, "the log has no segment", file: directory)
+      }
+      wasTruncated = loaded.wasTruncated
+      let leaderEpoch = try Self.beginEpoch(
+        directory, at: loaded.nextOffset, isNewLeader: !wasClean && !isNew && loaded.nextOffset > 0, context.fileSystem)
+      segmentList = Mutex(loaded.segments)
+      endOffset = Atomic(loaded.nextOffset)
+      visibleOffset = Atomic(loaded.nextOffset)
+      syncedOffset = Atomic(loaded.nextOffset)
+      startOffset = Atomic(loaded.logStartOffset)
+      flushInterval = Atomic(configuration.flushMessages)
+      overridesCompression = Atomic(configuration.compression != nil)
+      let active = ActiveSegment(
+        segment: last, index: loaded.activeIndex, firstBatchTimestamp: loaded.firstBatchTimestamp,
+        rollJitter: Self.jitter(configuration), position: last.size, reserved: last.size, synced: last.size,
+        isIndexDirty: loaded.isIndexDirty)
+      // Everything that is there was synced before: by the clean stop, or by the recovery.
+      state = Mutex(
+        State(
+          configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
+          durableOffset: loaded.nextOffset, hasNewNames: isNew || loaded.nextOffset == last.baseOffset,
+          lastFlush: context.time.monotonicMilliseconds()))
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  deinit {
+    // A log that was never closed, because its broker was just dropped: give the descriptors back.
+    state.withLock { state in
+      state.active.closeFile(context)
+      for rolled in state.rolled { rolled.closeFile(context) }
+    }
+  }
+
+  // MARK: Where things are
+
+  /// The first offset that can be read.
+  package var logStartOffset: Int64 { startOffset.load(ordering: .acquiring) }
+  /// The offset that the next record gets.
+  package var logEndOffset: Int64 { endOffset.load(ordering: .acquiring) }
+  /// Consumers read below this: the log end, or the first `acks=all` batch that is not yet on the disk.
+  package var highWatermark: Int64 { visibleOffset.load(ordering: .sequentiallyConsistent) }
+  /// Everything below this is on the disk.
+  package var durableOffset: Int64 { syncedOffset.load(ordering: .acquiring) }
+  package var segments: [Segment] { segmentList.withLock { $0 } }
+  /// Bytes of all batches.
+  package var sizeInBytes: Int64 { segments.reduce(0) { $0 + Int64($1.size) } }
+  package var configuration: LogConfiguration { state.withLock { $0.configuration } }
+
+  package func update(_ configuration: LogConfiguration) {
+    state.withLock { state in
+      state.configuration = configuration
+      state.active.index.interval = configuration.indexIntervalBytes
+      flushInterval.store(configuration.flushMessages, ordering: .relaxed)
+      overridesCompression.store(configuration.compression != nil, ordering: .relaxed)
+    }
+  }
+
+  /// Moves the log start up (Kafka's `deleteRecords`); a lower one than today's changes nothing.
+  package func advanceLogStart(to offset: Int64) throws(EventLogError) {
+    try state.withLock { state throws(EventLogError) in
+      guard offset <= highWatermark, offset >= 0 else {
+        throw EventLogError(
+          .offsetOutOfRange, "the log start can't go beyond the high watermark, \(highWatermark)", offset: offset
+        ).at(topicPartition)
+      }
+      if offset > logStartOffset { startOffset.store(offset, ordering: .releasing) }
+    }
+  }
+
+  // MARK: Publishing
+
+  /// Shows what was appended. Called under the lock.
+  @inline(__always)
+  func publish(_ state: inout State) {
+    endOffset.store(state.nextOffset, ordering: .releasing)
+    // Sequentially consistent, together with the waiter's count and its second look at the watermark: either the
+    // appender sees the waiter, or the waiter sees the record.
+    visibleOffset.store(state.firstUndurable ?? state.nextOffset, ordering: .sequentiallyConsistent)
+    syncedOffset.store(state.durableOffset, ordering: .releasing)
+  }
+
+  func replaceSegments(_ segments: [Segment]) {
+    segmentList.withLock { $0 = segments }
+  }
+
+  /// Has `waiter` told of the next records. It looks at `highWatermark` once more after this.
+  package func addWaiter(_ waiter: any AppendWaiter) {
+    waiters.withLock { $0.append(waiter) }
+    waiterCount.add(1, ordering: .sequentiallyConsistent)
+  }
+
+  package func removeWaiter(_ waiter: any AppendWaiter) {
+    let removed = waiters.withLock { waiters -> Int in
+      let before = waiters.count
+      waiters.removeAll { $0 === waiter }
+      return before - waiters.count
+    }
+    waiterCount.subtract(removed, ordering: .sequentiallyConsistent)
+  }
+
+  /// Called without the lock, after something became visible.
+  @inline(__always)
+  func wakeWaiters() {
+    if waiterCount.load(ordering: .sequentiallyConsistent) > 0 { wakeThem() }
+  }
+
+  private func wakeThem() {
+    for waiter in waiters.withLock({ $0 }) { waiter.highWatermarkMoved() }
+  }
+
+  /// The epoch that new batches are stamped with: one more after an unclean stop, so that what was written before it can
+  /// be told from what was written after (KIP-101).
+  private static func beginEpoch(
+    _ directory: String, at offset: Int64, isNewLeader: Bool, _ fileSystem: any FileSystem
+  ) throws(EventLogError) -> Int32 {
+    var epochs = PartitionDirectory.leaderEpochs(directory, fileSystem)
+    let before = epochs
+    epochs.truncateEnd(to: offset)
+    if epochs.entries.isEmpty {
+      epochs.assign(before.latestEpoch + (isNewLeader ? 1 : 0), from: offset)
+    } else if isNewLeader {
+      epochs.assign(before.latestEpoch + 1, from: offset)
+    }
+    if epochs != before { try PartitionDirectory.write(epochs, to: directory, fileSystem) }
+    return epochs.latestEpoch
+  }
+
+  static func jitter(_ configuration: LogConfiguration) -> Int64 {
+    let most = min(configuration.segmentJitterMilliseconds, configuration.segmentMilliseconds)
+    return most > 0 ? Int64.random(in: 0..<most) : 0
+  }
+}

@@ -1,0 +1,55 @@
+internal import Glibc
+package import RecordFormat
+internal import Synchronization
+
+/// What all partitions of a broker share: the seams to the system, the threads, and the budgets of descriptors and
+/// mappings.
+package final class StoreContext: Sendable {
+  package let fileSystem: any FileSystem
+  package let time: TimeSource
+  /// The threads that sync.
+  let syncThreads: WorkerPool
+  /// The thread that faults pages in ahead of fast writers.
+  let populateThread: WorkerPool
+  let contents: SegmentContentsCache
+  private let descriptorsLeft: Atomic<Int>
+  /// Told of what a user should know and no call can return: a torn tail that was cut, an index that was rebuilt.
+  package let warn: @Sendable (EventLogError) -> Void
+
+  /// - Parameters:
+  ///   - closedSegmentsKept: how many closed segments stay mapped when nobody reads them.
+  ///   - warn: told of what was repaired.
+  package init(
+    fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, closedSegmentsKept: Int = 256,
+    warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
+  ) {
+    self.fileSystem = fileSystem
+    self.time = time
+    self.warn = warn
+    syncThreads = WorkerPool(threads: 4)
+    populateThread = WorkerPool(threads: 1)
+    contents = SegmentContentsCache(limit: closedSegmentsKept)
+    var limit = rlimit()
+    let soft = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? Int(clamping: limit.rlim_cur) : 1024
+    // Half is left to the process, to SQLite and to files that are open for a moment.
+    descriptorsLeft = Atomic(max(16, min(soft / 2, 4096)))
+  }
+
+  /// Ends the threads, after what they have to do. Not to be called from one of them.
+  package func shutDown() {
+    syncThreads.shutDown()
+    populateThread.shutDown()
+  }
+
+  /// Whether one more segment may keep its descriptor open. Others open theirs for each sync.
+  func takeDescriptor() -> Bool {
+    let (old, _) = descriptorsLeft.subtract(1, ordering: .relaxed)
+    if old > 0 { return true }
+    descriptorsLeft.add(1, ordering: .relaxed)
+    return false
+  }
+
+  func returnDescriptor() {
+    descriptorsLeft.add(1, ordering: .relaxed)
+  }
+}

@@ -1,0 +1,78 @@
+internal import RecordFormat
+internal import Synchronization
+
+/// One segment of a partition's log, as readers see it.
+///
+/// What lies below `size` never changes. The active segment's `size` grows as its writer publishes.
+package final class Segment: Sendable {
+  package let files: SegmentFiles
+  package var baseOffset: Int64 { files.baseOffset }
+  /// Milliseconds since 1970 when the segment was made; for an old one, when its file was last written.
+  let createdAt: Int64
+  /// Bytes of whole batches.
+  private let publishedSize: Atomic<Int>
+  private let slot = Mutex(Slot())
+
+  /// The active segment's contents are pinned: its writer stores into them, and they must not be loaded a second time.
+  private struct Slot {
+    var contents: SegmentContents?
+    var isPinned = false
+  }
+
+  init(files: SegmentFiles, size: Int, createdAt: Int64) {
+    self.files = files
+    self.createdAt = createdAt
+    publishedSize = Atomic(size)
+  }
+
+  package var size: Int { publishedSize.load(ordering: .acquiring) }
+
+  /// Shows readers everything below `size`.
+  @inline(__always)
+  func publish(size: Int) {
+    publishedSize.store(size, ordering: .releasing)
+  }
+
+  /// The segment in memory, mapped and with its indexes loaded if it was not.
+  ///
+  /// An index that is missing or that can't belong to this log is made anew from it.
+  func loadedContents(_ context: StoreContext) throws(EventLogError) -> SegmentContents {
+    if let loaded = contentsIfLoaded { return loaded }
+    let fresh = try SegmentLoader(context: context, files: files, size: size).load()
+    let (winner, isOurs) = slot.withLock { slot -> (SegmentContents, Bool) in
+      if let other = slot.contents { return (other, false) }
+      slot.contents = fresh
+      return (fresh, true)
+    }
+    if isOurs { context.contents.insert(self) }
+    return winner
+  }
+
+  /// The contents, if they are in memory.
+  var contentsIfLoaded: SegmentContents? { slot.withLock { $0.contents } }
+
+  /// Puts the active segment's contents in, to stay until `unpin`.
+  func pin(_ contents: SegmentContents) {
+    slot.withLock { $0 = Slot(contents: contents, isPinned: true) }
+  }
+
+  /// Says that nobody appends any more: the contents may now go when others need the room.
+  func unpin(_ context: StoreContext) {
+    let isLoaded = slot.withLock { slot in
+      slot.isPinned = false
+      return slot.contents != nil
+    }
+    if isLoaded { context.contents.insert(self) }
+  }
+
+  func forgetContents() {
+    slot.withLock { slot in
+      if !slot.isPinned { slot.contents = nil }
+    }
+  }
+
+  /// The largest timestamp of the segment's records, or nil where it has none.
+  func largestTimestamp(_ context: StoreContext) throws(EventLogError) -> Int64? {
+    size == 0 ? nil : try loadedContents(context).timeIndex.last?.timestamp
+  }
+}

@@ -1,0 +1,42 @@
+internal import RecordFormat
+
+/// The names of a segment's files: its base offset in twenty digits, and a suffix for each kind.
+package struct SegmentFiles: Sendable, Hashable {
+  package let directory: String
+  package let baseOffset: Int64
+
+  package init(directory: String, baseOffset: Int64) {
+    self.directory = directory
+    self.baseOffset = baseOffset
+  }
+
+  package enum Kind: String, Sendable, CaseIterable {
+    case log
+    case index
+    case timeindex
+    case txnindex
+    case snapshot
+  }
+
+  private var stem: String {
+    let digits = String(baseOffset)
+    return directory + "/" + String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+  }
+
+  package var log: String { stem + ".log" }
+  package var offsetIndex: String { stem + ".index" }
+  package var timeIndex: String { stem + ".timeindex" }
+  package var transactionIndex: String { stem + ".txnindex" }
+
+  /// The base offset and the kind that a file name states, or nil for a name of something else.
+  package static func parse(_ name: String) -> (baseOffset: Int64, kind: Kind)? {
+    guard let dot = name.firstIndex(of: "."), let kind = Kind(rawValue: String(name[name.index(after: dot)...])) else {
+      return nil
+    }
+    let digits = name[..<dot]
+    guard digits.utf8.count == 20, digits.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }), let base = Int64(digits) else {
+      return nil
+    }
+    return (base, kind)
+  }
+}
