@@ -1,0 +1,53 @@
+#if LZ4
+  internal import CLZ4
+
+  /// LZ4 frames as Kafka writes them: independent blocks of 64 KiB, no checksum of the content.
+  enum LZ4Codec {
+    static func compress(_ input: UnsafeRawBufferPointer, level: Int32) throws(EventLogError) -> [UInt8] {
+      var preferences = LZ4F_preferences_t()
+      preferences.frameInfo.blockSizeID = LZ4F_max64KB
+      preferences.frameInfo.blockMode = LZ4F_blockIndependent
+      preferences.compressionLevel = level
+      let bound = LZ4F_compressFrameBound(input.count, &preferences)
+      let output = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
+        let size = LZ4F_compressFrame(buffer.baseAddress, bound, input.baseAddress, input.count, &preferences)
+        count = LZ4F_isError(size) == 0 ? size : 0
+      }
+      guard !output.isEmpty else { throw EventLogError(.storageError, "lz4 could not compress") }
+      return output
+    }
+
+    static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
+      var context: OpaquePointer?
+      guard LZ4F_isError(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))) == 0 else {
+        throw EventLogError(.storageError, "lz4 could not be started: out of memory")
+      }
+      defer { LZ4F_freeDecompressionContext(context) }
+      guard let base = input.baseAddress else { throw Codec.damaged(.lz4, "it is empty") }
+      var position = 0
+      while true {
+        let room = try output.room()
+        var produced = room.count
+        var consumed = input.count - position
+        let hint = LZ4F_decompress(context, room.baseAddress, &produced, base + position, &consumed, nil)
+        guard LZ4F_isError(hint) == 0 else { throw Codec.damaged(.lz4, String(cString: LZ4F_getErrorName(hint))) }
+        output.filled(produced)
+        position += consumed
+        if hint == 0 {
+          guard position == input.count else { throw Codec.damaged(.lz4, "bytes follow the frame") }
+          return
+        }
+        if position == input.count, produced == 0 { throw Codec.damaged(.lz4, "it is cut off") }
+      }
+    }
+  }
+#else
+  enum LZ4Codec {
+    static func compress(_: UnsafeRawBufferPointer, level: Int32) throws(EventLogError) -> [UInt8] {
+      throw Codec.leftOut(.lz4, trait: "LZ4")
+    }
+    static func decompress(_: UnsafeRawBufferPointer, into _: inout OutputBuffer) throws(EventLogError) {
+      throw Codec.leftOut(.lz4, trait: "LZ4")
+    }
+  }
+#endif
