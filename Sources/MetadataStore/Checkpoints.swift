@@ -1,0 +1,87 @@
+internal import Foundation
+internal import GRDB
+package import RecordFormat
+
+/// What is known of a partition's log after a stop.
+package struct StoredCheckpoint: Sendable, Equatable {
+  package var logStartOffset: Int64
+  /// Everything below it is on the disk.
+  package var recoveryPoint: Int64
+  /// The log end of a clean stop.
+  package var logEndOffset: Int64?
+
+  package init(logStartOffset: Int64, recoveryPoint: Int64, logEndOffset: Int64? = nil) {
+    self.logStartOffset = logStartOffset
+    self.recoveryPoint = recoveryPoint
+    self.logEndOffset = logEndOffset
+  }
+}
+
+/// A partition by its topic's id, which no other topic of the same name shares.
+package struct PartitionID: Hashable, Sendable {
+  package var topic: TopicID
+  package var partition: Int
+
+  package init(_ topic: TopicID, _ partition: Int) {
+    self.topic = topic
+    self.partition = partition
+  }
+}
+
+extension MetadataStore {
+  /// Says, durably, that the store is in use: until `endSession`, a stop is an unclean one.
+  ///
+  /// - Returns: whether the last stop was clean.
+  package func beginSession() throws(EventLogError) -> Bool {
+    try write { db in
+      let wasClean = try Bool.fetchOne(db, sql: "SELECT was_clean FROM store") ?? false
+      try db.execute(sql: "UPDATE store SET was_clean = 0")
+      return wasClean
+    }
+  }
+
+  /// Says that all logs are closed and on the disk, and where they end.
+  package func endSession(_ checkpoints: [PartitionID: StoredCheckpoint]) throws(EventLogError) {
+    try write { db in
+      try save(checkpoints, db)
+      try db.execute(sql: "UPDATE store SET was_clean = 1")
+    }
+  }
+
+  package func save(_ checkpoints: [PartitionID: StoredCheckpoint]) throws(EventLogError) {
+    guard !checkpoints.isEmpty else { return }
+    try write { db in try save(checkpoints, db) }
+  }
+
+  private func save(_ checkpoints: [PartitionID: StoredCheckpoint], _ db: Database) throws {
+    let statement = try db.cachedStatement(sql: "INSERT OR REPLACE INTO partition_checkpoint VALUES (?, ?, ?, ?, ?)")
+    for (partition, checkpoint) in checkpoints {
+      try statement.execute(arguments: [
+        Data(partition.topic.bytes), partition.partition, checkpoint.logStartOffset, checkpoint.recoveryPoint,
+        checkpoint.logEndOffset,
+      ])
+    }
+  }
+
+  package func checkpoints() throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
+    try read { db in
+      var result: [PartitionID: StoredCheckpoint] = [:]
+      for row in try Row.fetchAll(db, sql: "SELECT * FROM partition_checkpoint") {
+        guard let id = TopicID(bytes: Array(row["topic"] as Data)) else { continue }
+        result[PartitionID(id, row["partition"])] = StoredCheckpoint(
+          logStartOffset: row["log_start_offset"], recoveryPoint: row["recovery_point"],
+          logEndOffset: row["log_end_offset"])
+      }
+      return result
+    }
+  }
+
+  /// `count` producer ids that were never given out and never will be again.
+  package func allocateProducerIDs(_ count: Int64) throws(EventLogError) -> Range<Int64> {
+    try write { db in
+      let first = try Int64.fetchOne(db, sql: "SELECT next_producer_id FROM store") ?? 0
+      try db.execute(sql: "UPDATE store SET next_producer_id = next_producer_id + ?", arguments: [count])
+      return first..<(first + count)
+    }
+  }
+}

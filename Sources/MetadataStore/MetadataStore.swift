@@ -1,0 +1,116 @@
+internal import GRDB
+package import RecordFormat
+
+/// All that is not record data, in one SQLite file: topics and their configurations, checkpoints of partitions, groups
+/// and committed offsets, producer ids. The only place that speaks SQL.
+///
+/// A call that returns has its change on the disk: SQLite runs with a write-ahead log and `synchronous=FULL`.
+package final class MetadataStore: Sendable {
+  /// The file's name in the data directory.
+  package static let fileName = "metadata.sqlite"
+
+  package enum Mode: Sendable {
+    case readWrite
+    /// Beside an owner in another process, or on a directory that nobody owns.
+    case readOnly
+  }
+
+  package let path: String
+  private let database: DatabaseQueue
+
+  /// Opens the file, which is made if it is missing (but not in read-only mode).
+  ///
+  /// - Throws: `unsupportedVersion` where a newer version or another program wrote it, which is then left as it was;
+  ///   `metadataError` where it is damaged or no database.
+  package init(path: String, mode: Mode = .readWrite) throws(EventLogError) {
+    self.path = path
+    database = try Self.mapErrors(path) {
+      var configuration = Configuration()
+      configuration.label = "EventLog.metadata"
+      configuration.busyMode = .timeout(10)
+      configuration.foreignKeysEnabled = true
+      configuration.readonly = mode == .readOnly
+      configuration.prepareDatabase { db in
+        try db.execute(sql: "PRAGMA trusted_schema = OFF")
+        try db.execute(sql: "PRAGMA cell_size_check = ON")
+      }
+      let database = try DatabaseQueue(path: path, configuration: configuration)
+      if mode == .readWrite {
+        try database.inDatabase { db in
+          // Before anything is written, and so before write-ahead logging is turned on.
+          try Schema.checkVersion(db, path: path)
+          try db.execute(sql: "PRAGMA journal_mode = WAL")
+          try db.execute(sql: "PRAGMA synchronous = FULL")
+          try Schema.migrate(db)
+        }
+      } else {
+        try database.read { db in
+          guard try Schema.checkVersion(db, path: path) > 0 else {
+            throw EventLogError(.metadataError, "the file is empty: it is no store's", file: path)
+          }
+        }
+      }
+      return database
+    }
+  }
+
+  /// Writes back what the write-ahead log holds, and closes the file.
+  package func close() throws(EventLogError) {
+    try Self.mapErrors(path) { try database.close() }
+  }
+
+  // MARK: For the other files of this target
+
+  func read<T>(_ body: (Database) throws -> T) throws(EventLogError) -> T {
+    try Self.mapErrors(path) { try database.read(body) }
+  }
+
+  /// One transaction, durable when this returns.
+  func write<T>(_ body: (Database) throws -> T) throws(EventLogError) -> T {
+    try Self.mapErrors(path) { try database.write(body) }
+  }
+
+  /// A pragma's value, for the tests that hold this class to its word.
+  package func pragma(_ name: String) throws(EventLogError) -> String? {
+    try Self.mapErrors(path) { try database.inDatabase { try String.fetchOne($0, sql: "PRAGMA \(name)") } }
+  }
+
+  private static func mapErrors<T>(_ path: String, _ body: () throws -> T) throws(EventLogError) -> T {
+    do {
+      return try body()
+    } catch let error as EventLogError {
+      throw error
+    } catch let error as DatabaseError {
+      throw translate(error, path)
+    } catch {
+      throw EventLogError(.metadataError, "the metadata database failed: \(error)", file: path)
+    }
+  }
+
+  private static func translate(_ error: DatabaseError, _ path: String) -> EventLogError {
+    let reason = error.message ?? "SQLite's code \(error.extendedResultCode.rawValue)"
+    switch error.resultCode {
+    case .SQLITE_FULL:
+      return EventLogError(.diskFull, "no room for the metadata database: \(reason); make room and try again", file: path)
+    case .SQLITE_BUSY, .SQLITE_LOCKED:
+      return EventLogError(.metadataError, "another program keeps the metadata database locked: \(reason)", file: path)
+    case .SQLITE_NOTADB, .SQLITE_CORRUPT:
+      return EventLogError(
+        .metadataError, "the metadata database is damaged: \(reason); restore it from a backup, the logs beside it are "
+          + "not touched", file: path)
+    case .SQLITE_READONLY:
+      return EventLogError(.readOnly, "the metadata database can't be written to: \(reason)", file: path)
+    case .SQLITE_CANTOPEN:
+      return EventLogError(
+        .metadataError, "the metadata database can't be opened: \(reason); check that it exists and its mode", file: path)
+    case .SQLITE_IOERR:
+      return EventLogError(
+        .storageError, "the disk failed under the metadata database: \(reason); what the last call wrote is in doubt, "
+          + "close the broker and open it again", file: path)
+    case .SQLITE_MISUSE:
+      return EventLogError(.illegalState, "the metadata database is closed", file: path)
+    default:
+      return EventLogError(.metadataError, "the metadata database failed: \(reason)", file: path)
+    }
+  }
+}
