@@ -36,6 +36,14 @@ int cel_open(const char *path, int flags, mode_t mode) {
   return fd < 0 ? -errno : fd;
 }
 
+int cel_semaphore_wait_until(sem_t *semaphore, const struct timespec *deadline) {
+  int result;
+  do {
+    result = sem_clockwait(semaphore, CLOCK_MONOTONIC, deadline);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
 void cel_store_release_be32(void *address, uint32_t value) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   value = __builtin_bswap32(value);

@@ -3,9 +3,11 @@
 #ifndef CEVENTLOG_H
 #define CEVENTLOG_H
 
+#include <semaphore.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 /// CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin).
 uint32_t cel_crc32c(uint32_t crc, const void *data, size_t length);
@@ -28,6 +30,9 @@ int cel_lock_exclusive(int fd);
 /// open(2), which is variadic and so hidden from Swift, with O_CLOEXEC and O_NOFOLLOW added. Returns the
 /// descriptor, or the negative errno.
 int cel_open(const char *path, int flags, mode_t mode);
+
+/// sem_clockwait(3) on the monotonic clock. Returns 0, or the errno (ETIMEDOUT when the time is over).
+int cel_semaphore_wait_until(sem_t *semaphore, const struct timespec *deadline);
 
 /// Stores a big-endian 32-bit number at an address that need not be aligned, after all stores before it
 /// (release). The processor may split the store where it crosses a cache line.

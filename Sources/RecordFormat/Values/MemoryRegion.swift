@@ -67,3 +67,15 @@ package final class MemoryRegion: @unchecked Sendable {
     return UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
   }
 }
+
+extension MemoryRegion {
+  /// The bytes of a key or value as a span that lives no longer than `owner`, which holds this region; nil where `count`
+  /// is negative, which is how null is written.
+  @inlinable @inline(__always)
+  @_lifetime(borrow owner)
+  package func span<Owner: ~Copyable>(_ start: Int, _ count: Int, of owner: borrowing Owner) -> RawSpan? {
+    guard count >= 0 else { return nil }
+    precondition(start >= 0 && start + count <= self.count, "span outside of the region")
+    return _overrideLifetime(RawSpan(_unsafeStart: base + start, byteCount: count), borrowing: owner)
+  }
+}

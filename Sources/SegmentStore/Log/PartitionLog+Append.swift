@@ -31,6 +31,14 @@ extension PartitionLog {
     return result
   }
 
+  /// Appends one record as a batch of its own.
+  package func append(record: Record, _ options: AppendOptions) throws(EventLogError) -> AppendResult {
+    // A span over one value: the pointer does not outlive the call.
+    try withUnsafePointer(to: record) { pointer throws(EventLogError) in
+      try append(records: Span(_unsafeStart: pointer, count: 1), options)
+    }
+  }
+
   /// Appends one record, given in parts, as a batch of its own.
   package func append(
     key: RawSpan?, value: RawSpan?, headers: [RecordHeader], timestamp: Int64?, _ options: AppendOptions

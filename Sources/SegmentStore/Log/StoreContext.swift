@@ -7,8 +7,9 @@ internal import Synchronization
 package final class StoreContext: Sendable {
   package let fileSystem: any FileSystem
   package let time: TimeSource
+  package let timekeeper: Timekeeper
   /// The threads that sync.
-  let syncThreads: WorkerPool
+  package let syncThreads: WorkerPool
   /// The thread that faults pages in ahead of fast writers.
   let populateThread: WorkerPool
   let contents: SegmentContentsCache
@@ -26,6 +27,7 @@ package final class StoreContext: Sendable {
     self.fileSystem = fileSystem
     self.time = time
     self.warn = warn
+    timekeeper = Timekeeper(time: time)
     syncThreads = WorkerPool(threads: 4)
     populateThread = WorkerPool(threads: 1)
     contents = SegmentContentsCache(limit: closedSegmentsKept)
@@ -37,6 +39,7 @@ package final class StoreContext: Sendable {
 
   /// Ends the threads, after what they have to do. Not to be called from one of them.
   package func shutDown() {
+    timekeeper.shutDown()
     syncThreads.shutDown()
     populateThread.shutDown()
   }

@@ -36,6 +36,7 @@ package enum TimeSource: Sendable {
 package final class ManualTime: Sendable {
   package let wall: Atomic<Int64>
   package let monotonic: Atomic<Int64>
+  private let callbacks = Mutex<[@Sendable () -> Void]>([])
 
   package init(wallMilliseconds: Int64, monotonicMilliseconds: Int64 = 0) {
     wall = Atomic(wallMilliseconds)
@@ -46,6 +47,12 @@ package final class ManualTime: Sendable {
   package func advance(milliseconds: Int64) {
     wall.add(milliseconds, ordering: .relaxed)
     monotonic.add(milliseconds, ordering: .relaxed)
+    for callback in callbacks.withLock({ $0 }) { callback() }
+  }
+
+  /// Has `callback` called after each `advance`.
+  func whenMoved(_ callback: @escaping @Sendable () -> Void) {
+    callbacks.withLock { $0.append(callback) }
   }
 
   /// Sets the wall clock alone, also back, as an administrator can.

@@ -1,0 +1,134 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+extension Broker {
+  func createTopic(
+    _ name: String, partitions: Int, configs: [String: String], validateOnly: Bool = false, id: TopicID? = nil
+  ) throws(EventLogError) -> Topic {
+    try TopicName.validate(name)
+    guard !TopicName.isInternal(name) else {
+      throw EventLogError(.invalidTopic, "names that begin with __ are kept for the library", topic: name)
+    }
+    let count = partitions == -1 ? configuration.defaultPartitions : partitions
+    guard count >= 1, count <= 100_000 else {
+      throw EventLogError(.invalidPartitions, "a topic has from 1 to 100000 partitions, not \(partitions)", topic: name)
+    }
+    let configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
+    return try topicChanges.withLock { _ throws(EventLogError) -> Topic in
+      for other in topicTable.all() {
+        guard other.name != name else {
+          throw EventLogError(.topicAlreadyExists, "there is a topic of this name", topic: name)
+        }
+        guard !TopicName.collide(name, other.name) else {
+          throw EventLogError(
+            .invalidTopic, "the name differs from that of topic \(other.name) in '.' and '_' only", topic: name)
+        }
+      }
+      var generator = SystemRandomNumberGenerator()
+      let id = id ?? TopicID(using: &generator)
+      if validateOnly { return Topic(id: id, name: name, partitions: [], configs: configs) }
+      try metadata.createTopic(
+        TopicMetadata(
+          id: id, name: name, partitions: count, configs: configs, createdAt: context.time.wallMilliseconds()))
+      var made: [Partition] = []
+      do throws(EventLogError) {
+        for number in 0..<count { made.append(.log(try makeLog(name, number, id, configs))) }
+      } catch {
+        // As if it had never been: what was made goes, and the name is free again.
+        for case .log(let log) in made { removeFiles(of: log, because: error) }
+        try? metadata.removeTopic(id)
+        throw error
+      }
+      let topic = Topic(id: id, name: name, partitions: made, configs: configs)
+      topicTable.put(topic)
+      groups.topicsChanged([name])
+      return topic
+    }
+  }
+
+  func addPartitions(_ name: String, to count: Int) throws(EventLogError) {
+    try topicChanges.withLock { _ throws(EventLogError) in
+      let topic = try topic(name)
+      guard count > topic.partitions.count, count <= 100_000 else {
+        throw EventLogError(
+          .invalidPartitions, "the topic has \(topic.partitions.count) partitions; their number can only grow, to at "
+            + "most 100000", topic: name)
+      }
+      var partitions = topic.partitions
+      for number in topic.partitions.count..<count {
+        partitions.append(.log(try makeLog(name, number, topic.id, topic.configs)))
+      }
+      try metadata.setPartitions(count, of: topic.id)
+      topicTable.put(Topic(id: topic.id, name: name, partitions: partitions, configs: topic.configs))
+      groups.topicsChanged([name])
+    }
+  }
+
+  func deleteTopic(_ name: String) throws(EventLogError) {
+    try topicChanges.withLock { _ throws(EventLogError) in
+      let topic = try topic(name)
+      // First the decision, durably; a crash from here on ends with the topic gone.
+      try metadata.markDeleting(topic.id)
+      topicTable.remove(topic)
+      offsets.forget(topic.id)
+      let reason = EventLogError(.unknownTopicOrPartition, "the topic was deleted", topic: name)
+      for (number, partition) in topic.partitions.enumerated() {
+        switch partition {
+        case .log(let log): removeFiles(of: log, because: reason)
+        case .offline:
+          let directory = path + "/" + TopicPartition(name, number).description
+          do throws(EventLogError) { try context.fileSystem.removeTree(directory) } catch { context.warn(error) }
+        case .reader: break
+        }
+      }
+      try metadata.removeTopic(topic.id)
+      groups.topicsChanged([name])
+    }
+  }
+
+  func alterConfigs(
+    _ name: String, _ change: (inout [String: String]) throws(EventLogError) -> Void
+  ) throws(EventLogError) {
+    try topicChanges.withLock { _ throws(EventLogError) in
+      let topic = try topic(name)
+      var configs = topic.configs
+      try change(&configs)
+      configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
+      try metadata.setConfigs(configs, of: topic.id)
+      topicTable.put(Topic(id: topic.id, name: name, partitions: topic.partitions, configs: configs))
+      let log = TopicConfigs.logConfiguration(configs, defaults: configuration.topicDefaults)
+      for case .log(let partition) in topic.partitions { partition.update(log) }
+    }
+  }
+
+  private func makeLog(
+    _ name: String, _ number: Int, _ id: TopicID, _ configs: [String: String]
+  ) throws(EventLogError) -> PartitionLog {
+    let topicPartition = TopicPartition(name, number)
+    let directory = path + "/" + topicPartition.description
+    guard try context.fileSystem.status(directory) == nil else {
+      throw EventLogError(
+        .storageError, "a directory lies where the partition's would be, and no topic owns it; move it away, or import it",
+        file: directory
+      ).at(topicPartition)
+    }
+    return try PartitionLog(
+      topicPartition, directory: directory, topicID: id.text,
+      configuration: TopicConfigs.logConfiguration(configs, defaults: configuration.topicDefaults),
+      checkpoint: PartitionCheckpoint(), wasClean: true, context: context)
+  }
+
+  /// Closes a log without ceremony and removes its directory: renamed first, so that a crash can't leave half of it
+  /// under its name. Mappings that readers hold outlive the files.
+  private func removeFiles(of log: PartitionLog, because reason: EventLogError) {
+    log.abandon(reason)
+    let grave = log.directory + BrokerOpening.deletedSuffix
+    do throws(EventLogError) {
+      try context.fileSystem.rename(log.directory, to: grave)
+      try context.fileSystem.removeTree(grave)
+    } catch {
+      context.warn(error.at(log.topicPartition))
+    }
+  }
+}

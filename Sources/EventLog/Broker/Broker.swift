@@ -1,0 +1,280 @@
+internal import Logging
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+internal import Synchronization
+
+/// An event log in a directory: topics, partitions, groups. What a Kafka cluster is to its clients, in one process.
+///
+/// ```swift
+/// let broker = try Broker.open("/var/lib/orders/events")
+/// try broker.admin.createTopic("orders", partitions: 4)
+/// ```
+///
+/// One process at a time owns the directory; others may look into it with `openReadOnly`. All methods may be called by
+/// any thread or task. Close the broker when you are done: after a crash nothing acknowledged is lost, but opening takes
+/// longer, since what was written last is checked.
+public final class Broker: Sendable {
+  /// The data directory.
+  public let path: String
+  /// Whether the broker was opened with `openReadOnly`.
+  public let isReadOnly: Bool
+  let configuration: BrokerConfiguration
+  let context: StoreContext
+  let metadata: MetadataStore
+  let offsets: OffsetStore
+  let groups: GroupCoordinator
+  let topicTable: TopicTable
+  /// Held while topics are made, changed or deleted: one change at a time.
+  let topicChanges = Mutex<Void>(())
+  private let lock: DirectoryLock?
+  private let isClosed = Mutex(false)
+
+  /// Opens a data directory as its owner; makes it if it is missing. After an unclean stop, what was written since the
+  /// last checkpoint is checked, and a torn tail is cut.
+  ///
+  /// - Throws: `directoryLocked` where another broker has it, naming the process; `unsupportedVersion` where a newer
+  ///   version wrote it; `metadataError`, `inputOutput`, `diskFull`. A partition that can't be opened does not keep the
+  ///   others from it: it gives its error when it is used.
+  public static func open(_ path: String, _ configuration: BrokerConfiguration = .init()) throws -> Broker {
+    try Broker(path: path, configuration: configuration, isReadOnly: false)
+  }
+
+  /// Opens a data directory to look into it, also while its owner is at work. Nothing in it is changed.
+  ///
+  /// What the owner has appended may be seen here before it is on the disk.
+  public static func openReadOnly(_ path: String, _ configuration: BrokerConfiguration = .init()) throws -> Broker {
+    try Broker(path: path, configuration: configuration, isReadOnly: true)
+  }
+
+  init(
+    path: String, configuration: BrokerConfiguration, isReadOnly: Bool, fileSystem: any FileSystem = LocalFileSystem(),
+    time: TimeSource = .system
+  ) throws(EventLogError) {
+    try configuration.validate()
+    let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    guard !path.isEmpty else { throw EventLogError(.illegalArgument, "the path of the data directory is empty") }
+    let handler = configuration.warningHandler ?? Self.logWarning
+    let context = StoreContext(
+      fileSystem: fileSystem, time: time, closedSegmentsKept: configuration.mappedSegments, warn: handler)
+    let opening = BrokerOpening(path: path, configuration: configuration, context: context)
+    let opened = try isReadOnly ? opening.openReadOnly() : opening.open()
+    self.path = path
+    self.isReadOnly = isReadOnly
+    self.configuration = configuration
+    self.context = context
+    metadata = opened.metadata
+    lock = opened.lock
+    let table = TopicTable(opened.topics)
+    topicTable = table
+    let metadata = opened.metadata
+    offsets = OffsetStore(
+      metadata: metadata, topics: table, committed: opened.committed, time: time, isReadOnly: isReadOnly)
+    let box = WeakCoordinator()
+    groups = GroupCoordinator(
+      limits: .init(
+        maxSize: configuration.groupMaxSize,
+        initialRebalanceDelay: configuration.groupInitialRebalanceDelay.milliseconds),
+      now: { time.monotonicMilliseconds() },
+      partitionCount: { table.find($0)?.partitions.count },
+      schedule: { deadline in context.timekeeper.schedule(at: deadline) { box.value?.checkTimeouts() } },
+      generationChanged: { [offsets] group, generation, assignor in
+        offsets.noteGeneration(group, generation, assignor: assignor?.rawValue)
+      })
+    box.set(groups)
+    for group in opened.groups { groups.restore(group.id, generation: group.generation) }
+    if !isReadOnly { scheduleCheckpoint() }
+  }
+
+  deinit {
+    try? close()
+  }
+
+  /// Creates, deletes, describes and changes topics and groups.
+  public var admin: Admin { Admin(broker: self) }
+
+  /// A producer. One serves any number of tasks; close it, or flush it, before you close the broker.
+  ///
+  /// - Throws: `invalidConfig`, `readOnly`.
+  public func producer(_ configuration: ProducerConfiguration = .init()) throws -> Producer {
+    try requireOpen()
+    try requireWritable()
+    return try Producer(broker: self, configuration: configuration)
+  }
+
+  /// A consumer that has neither subscribed nor assigned yet.
+  ///
+  /// - Throws: `invalidConfig`.
+  public func consumer(_ configuration: ConsumerConfiguration = .init()) throws -> Consumer {
+    try requireOpen()
+    return try Consumer(broker: self, configuration: configuration)
+  }
+
+  /// A consumer that is a member of `group` and subscribed to `topics`. One that finds no committed offset begins at the
+  /// log start, so that nothing that was sent before it came is missed; Kafka's own default, `latest`, is
+  /// `ConsumerConfiguration`'s.
+  public func consumer(group: String, topics: [String]) throws -> Consumer {
+    var configuration = ConsumerConfiguration()
+    configuration.autoOffsetReset = .earliest
+    return try consumer(group: group, topics: topics, configuration)
+  }
+
+  /// A consumer that is a member of `group` and subscribed to `topics`.
+  public func consumer(group: String, topics: [String], _ configuration: ConsumerConfiguration) throws -> Consumer {
+    var configuration = configuration
+    configuration.group = group
+    let consumer = try consumer(configuration)
+    try consumer.subscribe(topics)
+    return consumer
+  }
+
+  /// Makes everything durable, trims the files, and gives the directory back. A second call does nothing.
+  ///
+  /// - Throws: what kept a partition from being closed in order. The directory is given back all the same; the next
+  ///   opening checks it.
+  public func close() throws {
+    let wasClosed = isClosed.withLock { isClosed in
+      defer { isClosed = true }
+      return isClosed
+    }
+    guard !wasClosed else { return }
+    offsets.shutDown()
+    context.timekeeper.shutDown()
+    var failure: EventLogError?
+    var checkpoints: [PartitionID: StoredCheckpoint] = [:]
+    for topic in topicTable.all() {
+      for (number, partition) in topic.partitions.enumerated() {
+        guard case .log(let log) = partition else {
+          if case .offline(_, let error) = partition { failure = failure ?? error }
+          continue
+        }
+        do throws(EventLogError) {
+          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(try log.close())
+        } catch {
+          failure = failure ?? error
+        }
+      }
+    }
+    if !isReadOnly {
+      do throws(EventLogError) {
+        if failure == nil { try metadata.endSession(checkpoints) } else { try metadata.save(checkpoints) }
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    do throws(EventLogError) { try metadata.close() } catch { failure = failure ?? error }
+    context.shutDown()
+    lock?.release()
+    if let failure { throw failure }
+  }
+
+  // MARK: For the other parts
+
+  func requireOpen() throws(EventLogError) {
+    guard !isClosed.withLock({ $0 }) else { throw EventLogError(.illegalState, "the broker is closed") }
+  }
+
+  func requireWritable() throws(EventLogError) {
+    guard !isReadOnly else {
+      throw EventLogError(.readOnly, "the broker was opened read-only; open it as the owner to change anything")
+    }
+  }
+
+  /// - Throws: `unknownTopicOrPartition`.
+  func topic(_ name: String) throws(EventLogError) -> Topic {
+    if let topic = topicTable.find(name) { return topic }
+    try TopicName.validate(name)
+    throw EventLogError(
+      .unknownTopicOrPartition, "there is no such topic; create it, or set auto.create.topics.enable", topic: name)
+  }
+
+  func partition(_ topicPartition: TopicPartition) throws(EventLogError) -> Partition {
+    try topic(topicPartition.topic).partition(topicPartition.partition)
+  }
+
+  /// Writes the recovery points down, so that a crash costs less.
+  func checkpoint() throws(EventLogError) {
+    var checkpoints: [PartitionID: StoredCheckpoint] = [:]
+    for topic in topicTable.all() {
+      for (number, partition) in topic.partitions.enumerated() {
+        if case .log(let log) = partition {
+          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
+        }
+      }
+    }
+    try metadata.save(checkpoints)
+  }
+
+  private func scheduleCheckpoint() {
+    let interval = max(configuration.checkpointInterval.milliseconds, 1)
+    let tick = min(interval, 1000)
+    Self.scheduleTick(WeakBroker(self), context, every: tick, checkpointEvery: interval, since: 0)
+  }
+
+  /// Once a second at most: `flush.ms`; every so often: the checkpoint. Off the timer thread, since both wait for disks.
+  private static func scheduleTick(
+    _ broker: WeakBroker, _ context: StoreContext, every tick: Int64, checkpointEvery interval: Int64, since: Int64
+  ) {
+    context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + tick) { [weak context] in
+      guard let context, broker.value != nil else { return }
+      let isDue = since + tick >= interval
+      context.syncThreads.submit {
+        guard let broker = broker.value else { return }
+        for topic in broker.topicTable.all() {
+          for partition in topic.partitions {
+            guard case .log(let log) = partition else { continue }
+            do throws(EventLogError) { try log.flushIfDue() } catch { context.warn(error) }
+          }
+        }
+        if isDue { do throws(EventLogError) { try broker.checkpoint() } catch { context.warn(error) } }
+      }
+      scheduleTick(broker, context, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
+    }
+  }
+
+  private static let logger = Logger(label: "eventlog")
+
+  @Sendable private static func logWarning(_ error: EventLogError) {
+    logger.warning(
+      "\(error.message)",
+      metadata: [
+        "error.type": "\(error.code.name)", "eventlog.topic": "\(error.topic ?? "")",
+        "eventlog.partition": "\(error.partition.map(String.init) ?? "")", "file.path": "\(error.file ?? "")",
+      ])
+  }
+}
+
+/// Lets a timer refer to the broker without keeping it.
+private final class WeakBroker: Sendable {
+  private let broker: Mutex<Weak>
+
+  private struct Weak {
+    weak var value: Broker?
+  }
+
+  init(_ broker: Broker) {
+    self.broker = Mutex(Weak(value: broker))
+  }
+
+  var value: Broker? { broker.withLock { $0.value } }
+}
+
+/// Lets the coordinator's own timer refer to it.
+private final class WeakCoordinator: Sendable {
+  private struct Weak {
+    weak var value: GroupCoordinator?
+  }
+
+  private let coordinator = Mutex(Weak())
+
+  func set(_ value: GroupCoordinator) { coordinator.withLock { $0.value = value } }
+  var value: GroupCoordinator? { coordinator.withLock { $0.value } }
+}
+
+extension StoredCheckpoint {
+  init(_ checkpoint: PartitionCheckpoint) {
+    self.init(
+      logStartOffset: checkpoint.logStartOffset, recoveryPoint: checkpoint.recoveryPoint,
+      logEndOffset: checkpoint.logEndOffset)
+  }
+}

@@ -1,0 +1,184 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+/// Opens a data directory: brings what SQLite says and what lies on disk together.
+struct BrokerOpening {
+  let path: String
+  let configuration: BrokerConfiguration
+  let context: StoreContext
+
+  struct Opened {
+    var metadata: MetadataStore
+    var lock: DirectoryLock?
+    var topics: [Topic]
+    var groups: [GroupMetadata]
+    var committed: [String: [PartitionID: CommittedOffset]]
+  }
+
+  private var fileSystem: any FileSystem { context.fileSystem }
+  private var metadataPath: String { path + "/" + MetadataStore.fileName }
+
+  // MARK: As the owner
+
+  func open() throws(EventLogError) -> Opened {
+    try makeDirectory(path)
+    let lock = try DirectoryLock(directory: path, fileSystem)
+    do throws(EventLogError) {
+      let names = try fileSystem.list(path)
+      try refuseOrphanedLogs(names)
+      let metadata = try MetadataStore(path: metadataPath)
+      let wasClean = try metadata.beginSession()
+      try clearLeftovers(names)
+      let checkpoints = try metadata.checkpoints()
+      var topics: [Topic] = []
+      for topic in try metadata.topics() {
+        if topic.isDeleting {
+          try finishDeletion(topic, metadata)
+        } else {
+          topics.append(open(topic, checkpoints, wasClean: wasClean))
+        }
+      }
+      warnOfUnknownDirectories(names, topics)
+      var committed = try metadata.committedOffsets()
+      if !wasClean { try bringBackOffsets(&committed, topics, metadata) }
+      return Opened(
+        metadata: metadata, lock: lock, topics: topics, groups: try metadata.groups(), committed: committed)
+    } catch {
+      lock.release()
+      throw error
+    }
+  }
+
+  private func makeDirectory(_ path: String) throws(EventLogError) {
+    if let status = try fileSystem.status(path) {
+      // The data directory itself may be a link: whoever named it chose that.
+      guard status.kind != .file else {
+        throw EventLogError(.inputOutput, "the data directory is a file", file: path)
+      }
+      return
+    }
+    if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try makeDirectory(String(path[..<slash])) }
+    try fileSystem.makeDirectory(path)
+  }
+
+  /// A store whose database is gone is not an empty store.
+  private func refuseOrphanedLogs(_ names: [String]) throws(EventLogError) {
+    guard !names.contains(MetadataStore.fileName) else { return }
+    if let orphan = names.first(where: { TopicName.parse(directory: $0) != nil }) {
+      throw EventLogError(
+        .metadataError, "there are logs here (such as \(orphan)), but no \(MetadataStore.fileName) that knows of them: "
+          + "restore it from a backup, or import the partition directories into a new store", file: metadataPath)
+    }
+  }
+
+  /// What a crash in the middle of a deletion or an import left.
+  private func clearLeftovers(_ names: [String]) throws(EventLogError) {
+    for name in names where name.hasSuffix(Self.deletedSuffix) || name.hasSuffix(Self.importSuffix) {
+      try fileSystem.removeTree(path + "/" + name)
+    }
+  }
+
+  static let deletedSuffix = "-delete"
+  static let importSuffix = "-import"
+
+  private func open(
+    _ topic: TopicMetadata, _ checkpoints: [PartitionID: StoredCheckpoint], wasClean: Bool
+  ) -> Topic {
+    let log = TopicConfigs.logConfiguration(topic.configs, defaults: configuration.topicDefaults)
+    let partitions = (0..<topic.partitions).map { number -> Partition in
+      let stored = checkpoints[PartitionID(topic.id, number)]
+      let topicPartition = TopicPartition(topic.name, number)
+      do throws(EventLogError) {
+        return .log(
+          try PartitionLog(
+            topicPartition, directory: path + "/" + topicPartition.description, topicID: topic.id.text,
+            configuration: log,
+            checkpoint: PartitionCheckpoint(
+              logStartOffset: stored?.logStartOffset ?? 0, recoveryPoint: stored?.recoveryPoint ?? 0,
+              logEndOffset: stored?.logEndOffset),
+            wasClean: wasClean && stored?.logEndOffset != nil, context: context))
+      } catch {
+        context.warn(error)
+        return .offline(topicPartition, error)
+      }
+    }
+    return Topic(id: topic.id, name: topic.name, partitions: partitions, configs: topic.configs)
+  }
+
+  private func finishDeletion(_ topic: TopicMetadata, _ metadata: MetadataStore) throws(EventLogError) {
+    for number in 0..<topic.partitions {
+      let directory = path + "/" + TopicPartition(topic.name, number).description
+      if try fileSystem.status(directory) != nil { try fileSystem.removeTree(directory) }
+    }
+    try metadata.removeTopic(topic.id)
+  }
+
+  private func warnOfUnknownDirectories(_ names: [String], _ topics: [Topic]) {
+    let known = Set(topics.flatMap { topic in topic.partitions.indices.map { "\(topic.name)-\($0)" } })
+    for name in names where TopicName.parse(directory: name) != nil && !known.contains(name) {
+      context.warn(
+        EventLogError(
+          .storageError, "no topic owns this directory; it is left alone. Import it to take it in", file: path + "/" + name))
+    }
+  }
+
+  /// After an unclean stop a group may have committed what the log then lost. Left as it is, the next records written at
+  /// those offsets would never be read.
+  private func bringBackOffsets(
+    _ committed: inout [String: [PartitionID: CommittedOffset]], _ topics: [Topic], _ metadata: MetadataStore
+  ) throws(EventLogError) {
+    var ends: [PartitionID: (TopicPartition, Int64)] = [:]
+    for topic in topics {
+      for (number, partition) in topic.partitions.enumerated() {
+        guard case .log(let log) = partition else { continue }
+        ends[PartitionID(topic.id, number)] = (log.topicPartition, log.logEndOffset)
+      }
+    }
+    for (group, offsets) in committed {
+      var changed: [PartitionID: CommittedOffset] = [:]
+      for (partition, offset) in offsets {
+        guard let (topicPartition, end) = ends[partition], offset.offset > end else { continue }
+        context.warn(
+          EventLogError(
+            .offsetOutOfRange, "group \(group) had committed \(offset.offset), but after the unclean stop the log ends at "
+              + "\(end): the group goes on there", offset: offset.offset
+          ).at(topicPartition))
+        var lowered = offset
+        lowered.offset = end
+        changed[partition] = lowered
+      }
+      guard !changed.isEmpty else { continue }
+      try metadata.commit([(group, changed)])
+      committed[group]?.merge(changed) { $1 }
+    }
+  }
+
+  // MARK: To look into it
+
+  func openReadOnly() throws(EventLogError) -> Opened {
+    guard try fileSystem.status(path) != nil else {
+      throw EventLogError(.inputOutput, "there is no such directory", file: path)
+    }
+    guard try fileSystem.status(metadataPath) != nil else {
+      throw EventLogError(
+        .metadataError, "this is no data directory: it has no \(MetadataStore.fileName)", file: metadataPath)
+    }
+    let metadata = try MetadataStore(path: metadataPath, mode: .readOnly)
+    let checkpoints = try metadata.checkpoints()
+    let topics = try metadata.topics().filter { !$0.isDeleting }.map { topic in
+      Topic(
+        id: topic.id, name: topic.name,
+        partitions: (0..<topic.partitions).map { number in
+          let topicPartition = TopicPartition(topic.name, number)
+          return .reader(
+            PartitionReader(
+              topicPartition, directory: path + "/" + topicPartition.description,
+              logStartOffset: checkpoints[PartitionID(topic.id, number)]?.logStartOffset ?? 0, fileSystem: fileSystem))
+        }, configs: topic.configs)
+    }
+    return Opened(
+      metadata: metadata, lock: nil, topics: topics, groups: try metadata.groups(),
+      committed: try metadata.committedOffsets())
+  }
+}

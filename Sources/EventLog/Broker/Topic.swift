@@ -1,0 +1,110 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+/// A topic as it is now. Changing it makes a new one, so that whoever holds this one goes on undisturbed.
+final class Topic: Sendable {
+  let id: TopicID
+  let name: String
+  let partitions: [Partition]
+  /// The configurations that differ from the defaults.
+  let configs: [String: String]
+
+  init(id: TopicID, name: String, partitions: [Partition], configs: [String: String]) {
+    self.id = id
+    self.name = name
+    self.partitions = partitions
+    self.configs = configs
+  }
+
+  /// - Throws: `unknownTopicOrPartition` for a number that the topic does not have, `illegalArgument` for a negative one.
+  func partition(_ number: Int) throws(EventLogError) -> Partition {
+    guard number >= 0 else {
+      throw EventLogError(.illegalArgument, "a partition's number can't be negative", topic: name, partition: number)
+    }
+    guard number < partitions.count else {
+      throw EventLogError(
+        .unknownTopicOrPartition, "the topic has \(partitions.count) partitions, counted from 0", topic: name,
+        partition: number)
+    }
+    return partitions[number]
+  }
+}
+
+/// A partition, by how this process has it.
+enum Partition: Sendable {
+  /// This process is the owner.
+  case log(PartitionLog)
+  /// Another process may be; this one only reads.
+  case reader(PartitionReader)
+  /// It could not be opened. The others go on without it.
+  case offline(TopicPartition, EventLogError)
+
+  /// The log to append to.
+  ///
+  /// - Throws: `readOnly`, or why the partition could not be opened.
+  func log() throws(EventLogError) -> PartitionLog {
+    switch self {
+    case .log(let log): return log
+    case .reader(let reader):
+      throw EventLogError(.readOnly, "the broker was opened read-only").at(reader.topicPartition)
+    case .offline(_, let error): throw error
+    }
+  }
+
+  func logStartOffset() throws(EventLogError) -> Int64 {
+    switch self {
+    case .log(let log): return log.logStartOffset
+    case .reader(let reader): return try reader.logStartOffset()
+    case .offline(_, let error): throw error
+    }
+  }
+
+  func logEndOffset() throws(EventLogError) -> Int64 {
+    switch self {
+    case .log(let log): return log.logEndOffset
+    case .reader(let reader): return try reader.logEndOffset()
+    case .offline(_, let error): throw error
+    }
+  }
+
+  func highWatermark() throws(EventLogError) -> Int64 {
+    if case .log(let log) = self { return log.highWatermark }
+    return try logEndOffset()
+  }
+
+  /// What a consumer of this isolation reads up to.
+  func endOffset(_ isolation: Isolation) throws(EventLogError) -> Int64 {
+    if isolation == .readCommitted, case .log(let log) = self { return try log.lastStableOffset() }
+    return try highWatermark()
+  }
+
+  func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
+    switch self {
+    case .log(let log): return try log.offset(forTimestamp: timestamp)
+    case .reader(let reader): return try reader.offset(forTimestamp: timestamp)
+    case .offline(_, let error): throw error
+    }
+  }
+
+  func read(
+    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool, isolation: Isolation, checksCRC: Bool,
+    after position: ReadPosition?
+  ) throws(EventLogError) -> FetchedBatches {
+    switch self {
+    case .log(let log):
+      return try log.read(
+        from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
+        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted, checksCRC: checksCRC, after: position)
+    case .reader(let reader):
+      guard isolation == .readUncommitted else {
+        throw EventLogError(
+          .readOnly, "isolation.level=read_committed needs the owner's view of transactions; a broker that was opened "
+            + "read-only has none"
+        ).at(reader.topicPartition)
+      }
+      return try reader.read(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
+    case .offline(_, let error): throw error
+    }
+  }
+}

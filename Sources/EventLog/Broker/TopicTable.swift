@@ -1,0 +1,52 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import Synchronization
+
+/// The topics by name.
+final class TopicTable: Sendable {
+  private struct State {
+    var byName: [String: Topic] = [:]
+    var nameOfID: [TopicID: String] = [:]
+  }
+
+  private let state: Mutex<State>
+  private let changes = Atomic<Int>(0)
+
+  init(_ topics: [Topic]) {
+    state = Mutex(
+      State(
+        byName: Dictionary(uniqueKeysWithValues: topics.map { ($0.name, $0) }),
+        nameOfID: Dictionary(uniqueKeysWithValues: topics.map { ($0.id, $0.name) })))
+  }
+
+  /// Grows with every change, so that who keeps a topic at hand knows when to look again.
+  var version: Int { changes.load(ordering: .acquiring) }
+
+  func find(_ name: String) -> Topic? {
+    state.withLock { $0.byName[name] }
+  }
+
+  func name(of id: TopicID) -> String? {
+    state.withLock { $0.nameOfID[id] }
+  }
+
+  func all() -> [Topic] {
+    state.withLock { $0.byName.values.sorted { $0.name < $1.name } }
+  }
+
+  func put(_ topic: Topic) {
+    state.withLock { state in
+      state.byName[topic.name] = topic
+      state.nameOfID[topic.id] = topic.name
+    }
+    changes.add(1, ordering: .acquiringAndReleasing)
+  }
+
+  func remove(_ topic: Topic) {
+    state.withLock { state in
+      state.byName[topic.name] = nil
+      state.nameOfID[topic.id] = nil
+    }
+    changes.add(1, ordering: .acquiringAndReleasing)
+  }
+}

@@ -1,0 +1,76 @@
+public import RecordFormat
+
+/// What a broker goes by. Names in brackets are Kafka's, as `init(properties:)` takes them.
+public struct BrokerConfiguration: Sendable {
+  /// Whether producing to a topic that does not exist makes it (`auto.create.topics.enable`). Kafka's default is true;
+  /// ours is false, because a mistyped name should be an error.
+  public var autoCreateTopics = false
+  /// Partitions of a topic that is made without saying how many (`num.partitions`): 1; at least 1.
+  public var defaultPartitions = 1
+  /// Defaults of all topics, by the topic configurations' names (`segment.bytes`, `retention.ms`, …).
+  public var topicDefaults: [String: String] = [:]
+  /// How often the recovery points are written down (`log.flush.offset.checkpoint.interval.ms`): 60 s.
+  public var checkpointInterval: Duration = .seconds(60)
+  /// How long the first rebalance of an empty group waits for more members (`group.initial.rebalance.delay.ms`): 0;
+  /// Kafka's default is 3 s, which no two members of one process need.
+  public var groupInitialRebalanceDelay: Duration = .zero
+  /// The largest metadata that may be committed with an offset (`offset.metadata.max.bytes`): 4096.
+  public var offsetMetadataMaxBytes = 4096
+  /// The most members of a group (`group.max.size`).
+  public var groupMaxSize = Int(Int32.max)
+  /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
+  public var mappedSegments = 256
+  /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
+  public var warningHandler: (@Sendable (EventLogError) -> Void)?
+
+  public init() {}
+
+  /// From Kafka's names, such as `num.partitions`.
+  ///
+  /// - Throws: `invalidConfig` for a name that is unknown or a value out of range.
+  public init(properties: [String: String]) throws {
+    var properties = Properties(properties, of: "broker")
+    try properties.boolean("auto.create.topics.enable") { autoCreateTopics = $0 }
+    try properties.integer("num.partitions", in: 1...100_000) { defaultPartitions = Int($0) }
+    try properties.duration("log.flush.offset.checkpoint.interval.ms") { checkpointInterval = $0 }
+    try properties.duration("group.initial.rebalance.delay.ms") { groupInitialRebalanceDelay = $0 }
+    try properties.integer("offset.metadata.max.bytes", in: 0...Int64(Int32.max)) { offsetMetadataMaxBytes = Int($0) }
+    try properties.integer("group.max.size", in: 1...Int64(Int32.max)) { groupMaxSize = Int($0) }
+    for (broker, topic) in Self.topicTwins {
+      if let value = properties.take(broker) { topicDefaults[topic] = value }
+    }
+    // Milliseconds beat minutes, minutes beat hours.
+    for (prefix, topic) in [("log.retention", "retention.ms"), ("log.roll", "segment.ms")] {
+      let hours = properties.take(prefix + ".hours")
+      let minutes = properties.take(prefix + ".minutes")
+      if let value = properties.take(prefix + ".ms") {
+        topicDefaults[topic] = value
+      } else if let (text, factor) = minutes.map({ ($0, Int64(60_000)) }) ?? hours.map({ ($0, Int64(3_600_000)) }) {
+        guard let number = Int64(text) else {
+          throw EventLogError(.invalidConfig, "\"\(text)\" is no value for \(prefix): it has to be a whole number")
+        }
+        topicDefaults[topic] = String(number < 0 ? -1 : number.multipliedReportingOverflow(by: factor).partialValue)
+      }
+    }
+    try properties.finish()
+    try validate()
+  }
+
+  private static let topicTwins: [(String, String)] = [
+    ("log.segment.bytes", "segment.bytes"), ("log.retention.bytes", "retention.bytes"),
+    ("log.cleanup.policy", "cleanup.policy"), ("log.index.interval.bytes", "index.interval.bytes"),
+    ("log.index.size.max.bytes", "segment.index.bytes"), ("log.flush.interval.messages", "flush.messages"),
+    ("log.flush.interval.ms", "flush.ms"), ("log.message.timestamp.type", "message.timestamp.type"),
+    ("log.message.timestamp.before.max.ms", "message.timestamp.before.max.ms"),
+    ("log.message.timestamp.after.max.ms", "message.timestamp.after.max.ms"), ("message.max.bytes", "max.message.bytes"),
+    ("compression.type", "compression.type"), ("log.segment.delete.delay.ms", "file.delete.delay.ms"),
+    ("log.roll.jitter.ms", "segment.jitter.ms"), ("log.preallocate", "preallocate"),
+  ]
+
+  func validate() throws(EventLogError) {
+    guard defaultPartitions >= 1, defaultPartitions <= 100_000 else {
+      throw EventLogError(.invalidConfig, "num.partitions has to be from 1 to 100000")
+    }
+    _ = try TopicConfigs.normalize(topicDefaults, defaults: [:])
+  }
+}

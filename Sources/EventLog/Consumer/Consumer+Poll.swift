@@ -1,0 +1,196 @@
+internal import RecordFormat
+internal import SegmentStore
+
+extension Consumer {
+  /// Returns records as soon as there are some, or none when `timeout` is over.
+  ///
+  /// What the group has to do happens here too: joining, rebalances with the listener's calls, automatic commits. So a
+  /// member of a group has to poll at least every `max.poll.interval.ms`.
+  ///
+  /// - Throws: `illegalState` without a subscription or assignment; `noOffsetForPartition` and `offsetOutOfRange` where
+  ///   `auto.offset.reset` is none; `corruptMessage` for a damaged batch, at which the position stays: seek past it to go
+  ///   on; `wakeup`; `CancellationError`; what the listener throws.
+  public func poll(timeout: Duration = .seconds(1)) async throws -> ConsumerRecords {
+    try await exclusively {
+      let time = broker.context.time
+      let start = time.monotonicMilliseconds()
+      let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
+      let end = deadline.overflow ? Int64.max : deadline.partialValue
+      while true {
+        try Task.checkCancellation()
+        try broker.requireOpen()
+        try throwIfWokenUp()
+        signal.reset()
+        try await takePartInGroup()
+        try await autoCommitIfDue()
+        let now = time.monotonicMilliseconds()
+        let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
+        if let records = try fetch(acceptsFewBytes: mayBeShort) { return records }
+        guard now < end else { return ConsumerRecords([]) }
+        try await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
+      }
+    }
+  }
+
+  /// What there is, without waiting and without taking part in a group: for callers without Swift concurrency, of
+  /// partitions that were assigned.
+  ///
+  /// - Throws: `illegalState` for a consumer that subscribed; else as `poll`.
+  public func read() throws -> ConsumerRecords {
+    try broker.requireOpen()
+    try state.withLock { state throws(EventLogError) in
+      try requireOpen(state)
+      guard case .assigned = state.subscription else {
+        throw EventLogError(.illegalState, "read() is for consumers that assign; one that subscribed has to poll")
+      }
+    }
+    return try fetch(acceptsFewBytes: true) ?? ConsumerRecords([])
+  }
+
+  /// When to look again without having been woken. A read-only broker has nobody who would wake its consumers.
+  private func nextWake(before end: Int64, now: Int64, start: Int64) -> Int64? {
+    var next = end
+    if broker.isReadOnly { next = min(next, now + 20) }
+    if configuration.fetchMinBytes > 1 { next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds)) }
+    if let commit = state.withLock({ $0.nextAutoCommit }) { next = min(next, max(commit, now + 1)) }
+    return next == .max ? nil : next
+  }
+
+  /// Records of the partitions in turn; nil where there are none, or fewer bytes than `fetch.min.bytes`.
+  private func fetch(acceptsFewBytes: Bool) throws -> ConsumerRecords? {
+    try state.withLock { state throws(EventLogError) -> ConsumerRecords? in
+      try requireOpen(state)
+      if case .none = state.subscription {
+        throw EventLogError(.illegalState, "the consumer has neither subscribed to topics nor assigned partitions")
+      }
+      if configuration.fetchMinBytes > 1, !acceptsFewBytes, availableBytes(state) < configuration.fetchMinBytes {
+        return nil
+      }
+      var batches: [ConsumerBatch] = []
+      var room = configuration.maxPollRecords
+      var bytes = configuration.fetchMaxBytes
+      var delivered: [TopicPartition] = []
+      for topicPartition in state.order where room > 0 {
+        guard var position = state.positions[topicPartition], !position.isPaused else { continue }
+        defer { state.positions[topicPartition] = position }
+        guard bytes > 0 || batches.isEmpty else { break }
+        do throws(EventLogError) {
+          let offset = try resolve(&position, topicPartition)
+          let fetched = try position.fetch(
+            topicPartition, from: offset, limit: room, maxBytes: bytes, minimumOneBatch: batches.isEmpty, configuration)
+          position.offset = fetched.nextOffset
+          bytes -= fetched.bytes
+          guard let last = fetched.batches.last else { continue }
+          position.leaderEpoch = last.leaderEpoch
+          batches += fetched.batches
+          room -= fetched.batches.reduce(0) { $0 + $1.count }
+          delivered.append(topicPartition)
+        } catch where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
+          position.seek(configuration.autoOffsetReset)
+          signal.wake()
+        } catch {
+          // What other partitions gave is returned first; the error comes again with the next poll.
+          guard batches.isEmpty else { break }
+          throw error
+        }
+      }
+      guard !batches.isEmpty else { return nil }
+      let set = Set(delivered)
+      state.order = state.order.filter { !set.contains($0) } + delivered
+      return ConsumerRecords(batches)
+    }
+  }
+
+  /// The position: as it is, as `seekToBeginning` or `seekToEnd` left it, as the group committed it, or as
+  /// `auto.offset.reset` says.
+  func resolve(
+    _ position: inout PartitionPosition, _ topicPartition: TopicPartition
+  ) throws(EventLogError) -> Int64 {
+    if let offset = position.offset { return offset }
+    var reset = position.pendingReset
+    if reset == nil, let group = configuration.group {
+      if let committed = broker.offsets.committed(group)[topicPartition] {
+        position.offset = committed.offset
+        position.leaderEpoch = committed.leaderEpoch
+        return committed.offset
+      }
+    }
+    if reset == nil { reset = configuration.autoOffsetReset }
+    let offset: Int64
+    switch reset {
+    case .earliest: offset = try position.partition.logStartOffset()
+    case .latest: offset = try position.partition.endOffset(configuration.isolation)
+    default:
+      throw EventLogError(
+        .noOffsetForPartition, "there is no committed offset, and auto.offset.reset is none; seek first"
+      ).at(topicPartition)
+    }
+    position.offset = offset
+    position.pendingReset = nil
+    return offset
+  }
+
+  private func availableBytes(_ state: borrowing State) -> Int {
+    var sum = 0
+    for topicPartition in state.order {
+      guard let position = state.positions[topicPartition], !position.isPaused, let offset = position.offset else {
+        continue
+      }
+      if !position.buffered.isEmpty { return .max }
+      let fetched = try? position.partition.read(
+        from: offset, maxBytes: configuration.fetchMinBytes, minimumOneBatch: true, isolation: configuration.isolation,
+        checksCRC: false, after: position.readPosition)
+      sum += fetched?.sizeInBytes ?? .max / 2
+      if sum >= configuration.fetchMinBytes { return sum }
+    }
+    return sum
+  }
+}
+
+// MARK: As sequences
+
+extension Consumer {
+  /// The records as they come, without an end: the loop polls. Breaking out of it leaves the consumer as it is; with
+  /// `enable.auto.commit`, what the loop was given counts as read when it asks for more.
+  public var records: Records { Records(consumer: self) }
+
+  /// The same, by batches.
+  public var batches: Batches { Batches(consumer: self) }
+
+  public struct Batches: AsyncSequence, Sendable {
+    let consumer: Consumer
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+      let consumer: Consumer
+      var buffered: [ConsumerBatch] = []
+
+      public mutating func next() async throws -> ConsumerBatch? {
+        while buffered.isEmpty {
+          buffered = try await consumer.poll(timeout: .seconds(3600)).batches.reversed()
+        }
+        return buffered.popLast()
+      }
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
+  }
+
+  public struct Records: AsyncSequence, Sendable {
+    let consumer: Consumer
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+      var batches: Batches.AsyncIterator
+      var current: ConsumerBatch.Iterator?
+
+      public mutating func next() async throws -> ConsumerRecord? {
+        while true {
+          if let record = current?.next() { return record }
+          guard let batch = try await batches.next() else { return nil }
+          current = batch.makeIterator()
+        }
+      }
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(batches: Batches(consumer: consumer).makeAsyncIterator()) }
+  }
+}

@@ -1,0 +1,122 @@
+public import RecordFormat
+
+/// Records of one partition that were read together: a batch as it was written, or what is left of it to return.
+///
+/// It refers to the log's own memory (or, for a compressed batch, to its decompressed records); nothing is copied until
+/// you ask for it, and the memory stays for as long as you keep the batch or a record of it.
+public struct ConsumerBatch: Sendable {
+  /// What the records of one batch share.
+  final class Storage: Sendable {
+    let topicPartition: TopicPartition
+    let records: RecordBytes
+
+    init(topicPartition: TopicPartition, records: RecordBytes) {
+      self.topicPartition = topicPartition
+      self.records = records
+    }
+  }
+
+  let storage: Storage
+  /// Records before and from these on are not part of it.
+  let offsets: Range<Int64>
+
+  /// How many records there are.
+  public let count: Int
+
+  init(storage: Storage, offsets: Range<Int64>, count: Int) {
+    self.storage = storage
+    self.offsets = offsets
+    self.count = count
+  }
+
+  public var topicPartition: TopicPartition { storage.topicPartition }
+  /// The offset to read on from after this: also past what compaction removed.
+  public var nextOffset: Int64 { offsets.upperBound }
+  /// How the batch was compressed where it lies.
+  public var compression: CompressionType { storage.records.header.attributes.compression ?? .none }
+  /// Whose clock the timestamps are from.
+  public var timestampType: TimestampType { storage.records.header.attributes.timestampType }
+  /// The epoch of the log that wrote the batch.
+  public var leaderEpoch: Int32 { storage.records.header.partitionLeaderEpoch }
+  /// The id of the producer, or -1.
+  public var producerID: Int64 { storage.records.header.producerID }
+
+  /// Calls `body` with each record, in place. The fastest way: no memory is allocated, nothing retained or copied.
+  ///
+  /// ```swift
+  /// batch.forEachRecord { record in total += record.value?.byteCount ?? 0 }
+  /// ```
+  public func forEachRecord<E: Error>(_ body: (borrowing RecordView) throws(E) -> Void) throws(E) {
+    let records = storage.records
+    let header = records.header
+    let isAppendTime = header.attributes.timestampType == .logAppendTime
+    let skipsNone = offsets.lowerBound <= header.baseOffset && offsets.upperBound > header.lastOffset
+    var cursor = records.makeCursor()
+    // The records were checked when the batch was read, so that the cursor can't break.
+    while cursor.advance() {
+      let offset = header.baseOffset &+ Int64(cursor.record.offsetDelta)
+      if !skipsNone, !offsets.contains(offset) { continue }
+      let view = RecordView(
+        region: records.region, layout: cursor.record, offset: offset,
+        timestamp: isAppendTime ? header.maxTimestamp : header.baseTimestamp &+ cursor.record.timestampDelta)
+      try body(view)
+    }
+  }
+}
+
+/// A record in place, for as long as the closure that gets it runs.
+public struct RecordView: ~Copyable {
+  let region: MemoryRegion
+  let layout: RecordLayout
+
+  /// The record's offset.
+  public let offset: Int64
+  /// Milliseconds since 1970.
+  public let timestamp: Int64
+
+  init(region: MemoryRegion, layout: RecordLayout, offset: Int64, timestamp: Int64) {
+    self.region = region
+    self.layout = layout
+    self.offset = offset
+    self.timestamp = timestamp
+  }
+
+  /// The key's bytes, or nil for null.
+  public var key: RawSpan? {
+    @_lifetime(borrow self) get { region.span(layout.keyStart, layout.keyCount, of: self) }
+  }
+
+  /// The value's bytes, or nil for a tombstone.
+  public var value: RawSpan? {
+    @_lifetime(borrow self) get { region.span(layout.valueStart, layout.valueCount, of: self) }
+  }
+
+  /// The headers, decoded now.
+  public var headers: [RecordHeader] {
+    RecordHeaders.decode(in: region, start: layout.headersStart, count: layout.headerCount)
+  }
+}
+
+extension ConsumerBatch: Sequence {
+  public struct Iterator: IteratorProtocol {
+    private let batch: ConsumerBatch
+    private var cursor: RecordCursor
+
+    init(_ batch: ConsumerBatch) {
+      self.batch = batch
+      // The memory lives as long as the iterator, which holds the batch.
+      cursor = batch.storage.records.makeCursor()
+    }
+
+    public mutating func next() -> ConsumerRecord? {
+      while cursor.advance() {
+        let offset = batch.storage.records.header.baseOffset &+ Int64(cursor.record.offsetDelta)
+        if batch.offsets.contains(offset) { return ConsumerRecord(storage: batch.storage, layout: cursor.record) }
+      }
+      return nil
+    }
+  }
+
+  public func makeIterator() -> Iterator { Iterator(self) }
+  public var underestimatedCount: Int { count }
+}

@@ -1,0 +1,188 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+internal import Synchronization
+
+/// The committed offsets: in memory for reading, in SQLite to last.
+///
+/// A writer of its own puts all commits that wait into one SQLite transaction. Before that, the logs are synced up to the
+/// offsets: nothing in SQLite points past what the logs hold durably.
+final class OffsetStore: Sendable {
+  private struct Pending {
+    var group: String
+    var offsets: [PartitionID: CommittedOffset]
+    var completion: @Sendable (EventLogError?) -> Void
+  }
+
+  private struct State {
+    var committed: [String: [PartitionID: CommittedOffset]]
+    var pending: [Pending] = []
+    var generations: [String: GroupMetadata] = [:]
+    var isWriting = false
+    var isShutDown = false
+  }
+
+  private let state: Mutex<State>
+  private let metadata: MetadataStore
+  private let topics: TopicTable
+  private let time: TimeSource
+  private let isReadOnly: Bool
+  private let writer = WorkerPool(threads: 1)
+
+  init(
+    metadata: MetadataStore, topics: TopicTable, committed: [String: [PartitionID: CommittedOffset]], time: TimeSource,
+    isReadOnly: Bool
+  ) {
+    self.metadata = metadata
+    self.topics = topics
+    self.time = time
+    self.isReadOnly = isReadOnly
+    state = Mutex(State(committed: committed))
+  }
+
+  // MARK: Reading
+
+  func committed(_ group: String) -> [TopicPartition: OffsetAndMetadata] {
+    let stored = state.withLock { $0.committed[group] ?? [:] }
+    var result: [TopicPartition: OffsetAndMetadata] = [:]
+    for (partition, offset) in stored {
+      guard let name = topics.name(of: partition.topic) else { continue }
+      result[TopicPartition(name, partition.partition)] = OffsetAndMetadata(
+        offset.offset, leaderEpoch: offset.leaderEpoch, metadata: offset.metadata)
+    }
+    return result
+  }
+
+  func groups() -> [String] { state.withLock { Array($0.committed.keys) } }
+
+  // MARK: Committing
+
+  /// Has the offsets written; `completion` is called when they are on the disk, on the writer's thread.
+  func commit(
+    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata],
+    completion: @escaping @Sendable (EventLogError?) -> Void
+  ) throws(EventLogError) {
+    guard !isReadOnly else { throw EventLogError(.readOnly, "the broker was opened read-only: it can't commit") }
+    let now = time.wallMilliseconds()
+    var stored: [PartitionID: CommittedOffset] = [:]
+    for (topicPartition, offset) in offsets {
+      guard let topic = topics.find(topicPartition.topic) else {
+        throw EventLogError(.unknownTopicOrPartition, "there is no such topic").at(topicPartition)
+      }
+      _ = try topic.partition(topicPartition.partition)
+      guard offset.offset >= 0 else {
+        throw EventLogError(.illegalArgument, "a committed offset can't be negative", offset: offset.offset)
+          .at(topicPartition)
+      }
+      stored[PartitionID(topic.id, topicPartition.partition)] = CommittedOffset(
+        offset: offset.offset, leaderEpoch: offset.leaderEpoch, metadata: offset.metadata, committedAt: now)
+    }
+    let pending = Pending(group: group, offsets: stored, completion: completion)
+    let mustStart = try state.withLock { state throws(EventLogError) -> Bool in
+      guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
+      state.pending.append(pending)
+      defer { state.isWriting = true }
+      return !state.isWriting
+    }
+    if mustStart { writer.submit { self.write() } }
+  }
+
+  /// The same, blocking this thread until the offsets are on the disk.
+  func commitAndWait(_ group: String, _ offsets: [TopicPartition: OffsetAndMetadata]) throws(EventLogError) {
+    let latch = Latch()
+    let failure = FailureBox()
+    try commit(group, offsets) { error in
+      failure.set(error)
+      latch.open()
+    }
+    latch.wait()
+    if let error = failure.get() { throw error }
+  }
+
+  /// Keeps a group's generation, with the next commit or by itself.
+  func noteGeneration(_ group: String, _ generation: Int32, assignor: String?) {
+    guard !isReadOnly else { return }
+    let emptiedAt = assignor == nil ? time.wallMilliseconds() : nil
+    let mustStart = state.withLock { state -> Bool in
+      guard !state.isShutDown else { return false }
+      state.generations[group] = GroupMetadata(
+        id: group, generation: generation, protocolName: assignor, emptiedAt: emptiedAt)
+      defer { state.isWriting = true }
+      return !state.isWriting
+    }
+    if mustStart { writer.submit { self.write() } }
+  }
+
+  private func write() {
+    while true {
+      let (batch, generations) = state.withLock { state -> ([Pending], [GroupMetadata]) in
+        defer {
+          state.pending = []
+          state.generations = [:]
+        }
+        if state.pending.isEmpty, state.generations.isEmpty { state.isWriting = false }
+        return (state.pending, Array(state.generations.values))
+      }
+      guard !batch.isEmpty || !generations.isEmpty else { return }
+      var failure: EventLogError?
+      do throws(EventLogError) {
+        if !batch.isEmpty {
+          try syncLogs(batch)
+          try metadata.commit(batch.map { ($0.group, $0.offsets) })
+        }
+        if !generations.isEmpty { try metadata.save(generations) }
+      } catch {
+        failure = error
+      }
+      if failure == nil {
+        state.withLock { state in
+          for commit in batch { state.committed[commit.group, default: [:]].merge(commit.offsets) { $1 } }
+        }
+      }
+      for commit in batch { commit.completion(failure) }
+    }
+  }
+
+  private func syncLogs(_ batch: [Pending]) throws(EventLogError) {
+    for commit in batch {
+      for (id, offset) in commit.offsets {
+        guard let name = topics.name(of: id.topic), let topic = topics.find(name), id.partition < topic.partitions.count,
+          case .log(let log) = topic.partitions[id.partition]
+        else { continue }
+        // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
+        let needed = min(offset.offset, log.logEndOffset)
+        if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
+      }
+    }
+  }
+
+  // MARK: Deleting
+
+  func delete(_ group: String, _ partitions: [TopicPartition]) throws(EventLogError) {
+    let ids = partitions.compactMap { partition in
+      topics.find(partition.topic).map { PartitionID($0.id, partition.partition) }
+    }
+    try metadata.deleteOffsets(of: group, ids)
+    state.withLock { state in for id in ids { state.committed[group]?[id] = nil } }
+  }
+
+  func deleteGroup(_ group: String) throws(EventLogError) {
+    try metadata.deleteGroup(group)
+    _ = state.withLock { $0.committed.removeValue(forKey: group) }
+  }
+
+  /// Forgets what groups committed for a topic that goes.
+  func forget(_ topic: TopicID) {
+    state.withLock { state in
+      for group in state.committed.keys {
+        state.committed[group] = state.committed[group]?.filter { $0.key.topic != topic }
+      }
+    }
+  }
+
+  /// Writes what waits, and takes nothing more.
+  func shutDown() {
+    state.withLock { $0.isShutDown = true }
+    writer.shutDown()
+  }
+}

@@ -1,0 +1,117 @@
+public import RecordFormat
+internal import SegmentStore
+
+extension Producer {
+  /// Sends a record, and waits until it counts as written (`acks`).
+  ///
+  /// - Returns: where it ended up.
+  /// - Throws: `unknownTopicOrPartition`, `illegalArgument` (a negative partition), `messageTooLarge`,
+  ///   `recordListTooLarge`, `invalidRecord`, `invalidTimestamp`, `bufferExhausted`, `diskFull`, `storageError`,
+  ///   `illegalState` (closed): the record was not written. `CancellationError` where the task was cancelled: before the
+  ///   record was appended nothing is written; while it was waited for, it may be.
+  @discardableResult
+  public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
+    try Task.checkCancellation()
+    let route = try route(record.topic)
+    let log = try log(route, partition: record.partition, record.record)
+    let size = Self.size(record.record)
+    try checkSize(size, log.topicPartition)
+    guard configuration.acks != .leader || lingers else {
+      let result = try log.append(record: record.record, options)
+      return metadata(record.record, result, index: 0, log.topicPartition)
+    }
+    try await budget.acquire(size)
+    let delivery = Delivery()
+    submit(record.record, size: size, to: log) { delivery.shot.complete($0) }
+    do {
+      return try await delivery.metadata
+    } catch let error as EventLogError where configuration.acks == .none {
+      // acks=0: nobody waits for the outcome, and so nobody is told.
+      _ = error
+      return RecordMetadata(
+        topicPartition: log.topicPartition, offset: -1, timestamp: record.record.timestamp ?? -1,
+        serializedKeySize: record.record.key?.count ?? -1, serializedValueSize: record.record.value?.count ?? -1)
+    }
+  }
+
+  /// Sends a record of texts. See `send(_:)`.
+  @discardableResult
+  public func send(
+    _ topic: String, partition: Int? = nil, key: String? = nil, value: String, headers: [RecordHeader] = [],
+    timestamp: Int64? = nil
+  ) async throws -> RecordMetadata {
+    try await send(
+      ProducerRecord(
+        topic: topic, partition: partition, key: key, value: value, headers: headers, timestamp: timestamp))
+  }
+
+  /// Sends a record of bytes; a value of nil is a tombstone. See `send(_:)`.
+  @discardableResult
+  public func send(
+    _ topic: String, partition: Int? = nil, key: [UInt8]? = nil, value: [UInt8]?, headers: [RecordHeader] = [],
+    timestamp: Int64? = nil
+  ) async throws -> RecordMetadata {
+    try await send(
+      ProducerRecord(
+        topic: topic, partition: partition, key: key, value: value, headers: headers, timestamp: timestamp))
+  }
+
+  /// Sends a record and goes on; `onDelivery` is told the outcome. Blocks this thread only while `buffer.memory` is full,
+  /// up to `max.block.ms`.
+  ///
+  /// - Throws: what is wrong with the call itself; everything else goes to `onDelivery`.
+  public func send(_ record: ProducerRecord, onDelivery: @escaping DeliveryCallback) throws {
+    let route = try route(record.topic)
+    let log = try log(route, partition: record.partition, record.record)
+    let size = Self.size(record.record)
+    do throws(EventLogError) {
+      try checkSize(size, log.topicPartition)
+    } catch {
+      onDelivery(.failure(error))
+      return
+    }
+    try budget.acquireBlocking(size)
+    submit(record.record, size: size, to: log, onDelivery)
+  }
+
+  /// Sends a record and goes on; the outcome can be awaited later.
+  public func enqueue(_ record: ProducerRecord) throws -> Delivery {
+    let delivery = Delivery()
+    try send(record) { delivery.shot.complete($0) }
+    return delivery
+  }
+
+  private var lingers: Bool { configuration.linger > .zero && configuration.batchSize > 0 }
+
+  /// Appends, now or after the linger, and tells `completion` once the record counts as written. `size` bytes of the
+  /// budget are held until then.
+  private func submit(_ record: Record, size: Int, to log: PartitionLog, _ completion: @escaping DeliveryCallback) {
+    let topicPartition = log.topicPartition
+    @Sendable func appended(_ index: Int, _ result: Result<AppendResult, any Error>) {
+      switch result {
+      case .failure(let error):
+        budget.release(size)
+        completion(.failure(error))
+      case .success(let result):
+        let metadata = metadata(record, result, index: index, topicPartition)
+        guard configuration.acks == .all else {
+          budget.release(size)
+          completion(.success(metadata))
+          return
+        }
+        log.whenDurable(upTo: result.nextOffset) { error in
+          self.budget.release(size)
+          completion(error.map { .failure($0) } ?? .success(metadata))
+        }
+      }
+    }
+    guard !lingers else { return accumulator.add(record, size: size, to: log, appended: appended) }
+    let result: Result<AppendResult, any Error>
+    do throws(EventLogError) {
+      result = .success(try log.append(record: record, options))
+    } catch {
+      result = .failure(error)
+    }
+    appended(0, result)
+  }
+}

@@ -1,0 +1,185 @@
+internal import RecordFormat
+internal import SegmentStore
+internal import Synchronization
+
+/// Sends records. One producer serves any number of tasks and threads.
+///
+/// ```swift
+/// let producer = try broker.producer()
+/// let metadata = try await producer.send("orders", key: "customer-42", value: "created")
+/// ```
+///
+/// Records of one partition are appended in the order of the calls. With `acks=all`, the default, a call returns when the
+/// record is on the disk; many that wait at the same time share one sync.
+public final class Producer: Sendable {
+  /// What is called with the outcome of a record: once, in the order of sending within a partition, on a thread of the
+  /// library, and so to be short.
+  public typealias DeliveryCallback = @Sendable (Result<RecordMetadata, any Error>) -> Void
+
+  public let configuration: ProducerConfiguration
+  let broker: Broker
+  let budget: MemoryBudget
+  let options: AppendOptions
+  let accumulator: RecordAccumulator
+  private let routes: Mutex<Routes>
+  private let isClosed = Atomic<Bool>(false)
+
+  /// A topic at hand, with what its partitioning needs.
+  final class Route: Sendable {
+    let topic: Topic
+    let version: Int
+    let sticky: StickyPartition
+
+    init(topic: Topic, version: Int, sticky: StickyPartition) {
+      self.topic = topic
+      self.version = version
+      self.sticky = sticky
+    }
+  }
+
+  private struct Routes {
+    var last: Route?
+    var byName: [String: Route] = [:]
+  }
+
+  init(broker: Broker, configuration: ProducerConfiguration) throws(EventLogError) {
+    try configuration.validate()
+    self.broker = broker
+    self.configuration = configuration
+    options = AppendOptions(
+      isDurable: configuration.acks == .all, compression: configuration.compression,
+      compressionLevel: configuration.compressionLevel)
+    budget = MemoryBudget(
+      bytes: configuration.bufferMemory, maxBlock: configuration.maxBlock.milliseconds, context: broker.context)
+    accumulator = RecordAccumulator(
+      context: broker.context, options: options, batchSize: configuration.batchSize,
+      linger: configuration.linger.milliseconds)
+    routes = Mutex(Routes())
+  }
+
+  // MARK: Where a record goes
+
+  func requireOpen() throws(EventLogError) {
+    guard !isClosed.load(ordering: .acquiring) else {
+      throw EventLogError(.illegalState, "the producer is closed")
+    }
+  }
+
+  func route(_ topic: String) throws(EventLogError) -> Route {
+    try requireOpen()
+    let version = broker.topicTable.version
+    let known = routes.withLock { routes -> Route? in
+      if let last = routes.last, last.version == version, last.topic.name == topic { return last }
+      guard let route = routes.byName[topic], route.version == version else { return nil }
+      routes.last = route
+      return route
+    }
+    if let known { return known }
+    let found = try findOrCreate(topic)
+    return routes.withLock { routes in
+      let route = Route(
+        topic: found, version: version,
+        sticky: routes.byName[topic]?.sticky ?? StickyPartition(batchSize: configuration.batchSize))
+      routes.byName[topic] = route
+      routes.last = route
+      return route
+    }
+  }
+
+  private func findOrCreate(_ name: String) throws(EventLogError) -> Topic {
+    if broker.configuration.autoCreateTopics, broker.topicTable.find(name) == nil {
+      do throws(EventLogError) {
+        return try broker.createTopic(name, partitions: -1, configs: [:])
+      } catch {
+        // Another producer may have been faster.
+        guard error.code == .topicAlreadyExists else { throw error }
+      }
+    }
+    return try broker.topic(name)
+  }
+
+  /// The log for a record: the partition that it names, else the partitioner's choice.
+  func log(_ route: Route, partition: Int?, _ record: Record) throws(EventLogError) -> PartitionLog {
+    if let partition { return try route.topic.partition(partition).log() }
+    return try route.topic.partition(try choose(route, record)).log()
+  }
+
+  private func choose(_ route: Route, _ record: Record) throws(EventLogError) -> Int {
+    let count = route.topic.partitions.count
+    if let partitioner = configuration.partitioner {
+      let choice = partitioner.partition(
+        topic: route.topic.name, key: record.key, value: record.value, partitionCount: count)
+      guard choice >= 0, choice < count else {
+        throw EventLogError(
+          .illegalArgument, "the partitioner chose partition \(choice) of \(count)", topic: route.topic.name)
+      }
+      return choice
+    }
+    if let key = record.key, !configuration.ignoresKeys { return Murmur2.partition(key.span.bytes, of: count) }
+    return count == 1 ? 0 : route.sticky.partition(of: count, adding: Self.size(record))
+  }
+
+  /// About as many bytes as the record takes, with what its batch adds.
+  static func size(_ record: Record) -> Int {
+    var size = RecordBatchHeader.size + 21 + (record.key?.count ?? 0) + (record.value?.count ?? 0)
+    for header in record.headers { size += 10 + header.key.utf8.count + (header.value?.count ?? 0) }
+    return size
+  }
+
+  func checkSize(_ size: Int, _ topicPartition: TopicPartition) throws(EventLogError) {
+    guard size <= configuration.maxRequestSize else {
+      throw EventLogError(
+        .messageTooLarge, "the record has \(size) bytes with its batch; max.request.size allows "
+          + "\(configuration.maxRequestSize)"
+      ).at(topicPartition)
+    }
+  }
+
+  func metadata(_ record: Record, _ result: AppendResult, index: Int, _ topicPartition: TopicPartition)
+    -> RecordMetadata
+  {
+    RecordMetadata(
+      topicPartition: topicPartition, offset: configuration.acks == .none ? -1 : result.baseOffset + Int64(index),
+      timestamp: result.logAppendTime ?? record.timestamp ?? result.now, serializedKeySize: record.key?.count ?? -1,
+      serializedValueSize: record.value?.count ?? -1)
+  }
+
+  // MARK: Ending
+
+  /// Appends what lingers and waits until everything that was sent before this call counts as written, or has failed.
+  public func flush() async throws {
+    try requireOpen()
+    try await finish()
+  }
+
+  /// As `flush`; then nothing more can be sent. A second call does nothing.
+  public func close() async throws {
+    guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    try await finish()
+  }
+
+  /// Closes without waiting: what lingers is given up, and its callbacks get `illegalState`. What was appended stays.
+  public func abort() {
+    isClosed.store(true, ordering: .releasing)
+    accumulator.abort(EventLogError(.illegalState, "the producer was closed before the record was appended"))
+  }
+
+  private func finish() async throws {
+    accumulator.flush()
+    guard configuration.acks == .all else { return }
+    for route in routes.withLock({ Array($0.byName.values) }) {
+      for case .log(let log) in route.topic.partitions where log.durableOffset < log.logEndOffset {
+        // A failure is told to those who sent; here it only ends the waiting.
+        try? await durable(log, upTo: log.logEndOffset)
+      }
+    }
+  }
+
+  func durable(_ log: PartitionLog, upTo offset: Int64) async throws {
+    let shot = OneShot<Void>()
+    log.whenDurable(upTo: offset) { error in
+      if let error { shot.complete(.failure(error)) } else { shot.complete(.success(())) }
+    }
+    try await shot.value()
+  }
+}

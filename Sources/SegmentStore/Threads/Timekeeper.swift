@@ -1,0 +1,103 @@
+internal import Glibc
+internal import Synchronization
+
+/// Calls back at given times: one thread for all timers, which sleeps while none is due. With a manual clock there is no
+/// thread: the clock's owner says when time has passed.
+package final class Timekeeper: Sendable {
+  private struct Timer {
+    var deadline: Int64
+    var id: UInt64
+    var action: @Sendable () -> Void
+  }
+
+  private struct State {
+    /// Sorted, the next one last.
+    var timers: [Timer] = []
+    var nextID: UInt64 = 0
+    var thread: pthread_t?
+    var isShutDown = false
+  }
+
+  private let time: TimeSource
+  private let state = Mutex(State())
+  private let wakeUp = Latch.Semaphore()
+
+  package init(time: TimeSource) {
+    self.time = time
+    if case .manual(let manual) = time {
+      manual.whenMoved { [weak self] in self?.runDue() }
+    }
+  }
+
+  /// Has `action` called once `time`'s monotonic clock is at `deadline` (in milliseconds). It is to be short.
+  ///
+  /// - Returns: what `cancel` takes.
+  @discardableResult
+  package func schedule(at deadline: Int64, _ action: @escaping @Sendable () -> Void) -> UInt64 {
+    let (id, mustWake) = state.withLock { state -> (UInt64, Bool) in
+      state.nextID += 1
+      let timer = Timer(deadline: deadline, id: state.nextID, action: action)
+      let place = state.timers.firstIndex { $0.deadline <= deadline } ?? state.timers.endIndex
+      state.timers.insert(timer, at: place)
+      if case .system = time, state.thread == nil, !state.isShutDown { state.thread = startThread() }
+      return (timer.id, place == state.timers.count - 1)
+    }
+    if mustWake { wakeUp.signal() }
+    return id
+  }
+
+  package func cancel(_ id: UInt64) {
+    state.withLock { state in state.timers.removeAll { $0.id == id } }
+  }
+
+  /// Calls what is due.
+  package func runDue() {
+    while true {
+      let now = time.monotonicMilliseconds()
+      let due = state.withLock { state -> Timer? in
+        guard let next = state.timers.last, next.deadline <= now else { return nil }
+        return state.timers.removeLast()
+      }
+      guard let due else { return }
+      due.action()
+    }
+  }
+
+  /// Forgets all timers and ends the thread.
+  package func shutDown() {
+    let thread = state.withLock { state -> pthread_t? in
+      state.isShutDown = true
+      state.timers = []
+      defer { state.thread = nil }
+      return state.thread
+    }
+    wakeUp.signal()
+    if let thread { pthread_join(thread, nil) }
+  }
+
+  private func startThread() -> pthread_t? {
+    var thread = pthread_t()
+    let context = Unmanaged.passRetained(self).toOpaque()
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        guard let context else { return nil }
+        Unmanaged<Timekeeper>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+      }, context)
+    guard code == 0 else {
+      Unmanaged<Timekeeper>.fromOpaque(context).release()
+      return nil
+    }
+    return thread
+  }
+
+  private func run() {
+    while true {
+      runDue()
+      let (isOver, next) = state.withLock { ($0.isShutDown, $0.timers.last?.deadline) }
+      if isOver { return }
+      wakeUp.wait(milliseconds: next.map { max(0, $0 - time.monotonicMilliseconds()) })
+    }
+  }
+}
