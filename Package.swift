@@ -76,12 +76,12 @@ let package = Package(
       dependencies: ["EventLog", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: settings),
 
-    .testTarget(
-      name: "RecordFormatTests", dependencies: ["RecordFormat"], resources: [.copy("Resources")],
-      swiftSettings: settings),
+    .testTarget(name: "RecordFormatTests", dependencies: ["RecordFormat"], swiftSettings: settings),
     .testTarget(name: "SegmentStoreTests", dependencies: ["SegmentStore"], swiftSettings: settings),
     .testTarget(name: "MetadataStoreTests", dependencies: ["MetadataStore"], swiftSettings: settings),
-    .testTarget(name: "EventLogTests", dependencies: ["EventLog"], swiftSettings: settings),
+    .testTarget(
+      name: "EventLogTests", dependencies: ["EventLog"], resources: [.copy("Resources/kafka-segments")],
+      swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -111,6 +111,21 @@ extension Admin {
     return result
   }
 
+  /// Takes a partition directory in that Kafka, or another store, wrote, under its topic and number (`<topic>-<partition>`),
+  /// with its offsets. Every batch is checked on the way; the topic is created, or grown, if need be.
+  ///
+  /// - Parameter progress: told how many bytes are done, and how many there are.
+  /// - Throws: `corruptMessage` or `invalidRecord` with the file and the position of the first batch that is not right;
+  ///   `invalidRequest` where there is nothing to import, or the partition holds records already. Nothing is imported then.
+  @discardableResult
+  public func importPartition(
+    from directory: String, progress: @escaping (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
+  ) throws -> ImportResult {
+    try broker.requireOpen()
+    try broker.requireWritable()
+    return try broker.importPartition(from: directory, progress: progress)
+  }
+
   private func describe(_ topic: Topic) -> TopicDescription {
     TopicDescription(
       name: topic.name, id: topic.id.text,

@@ -121,7 +121,7 @@ extension Broker {
 
   /// Closes a log without ceremony and removes its directory: renamed first, so that a crash can't leave half of it
   /// under its name. Mappings that readers hold outlive the files.
-  private func removeFiles(of log: PartitionLog, because reason: EventLogError) {
+  func removeFiles(of log: PartitionLog, because reason: EventLogError) {
     log.abandon(reason)
     let grave = log.directory + BrokerOpening.deletedSuffix
     do throws(EventLogError) {
