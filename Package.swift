@@ -74,7 +74,7 @@ let package = Package(
     .executableTarget(
       name: "EventLogTool",
       dependencies: ["EventLog", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: settings),
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
 
     .testTarget(name: "RecordFormatTests", dependencies: ["RecordFormat"], swiftSettings: settings),
     .testTarget(name: "SegmentStoreTests", dependencies: ["SegmentStore"], swiftSettings: settings),

@@ -1,4 +1,35 @@
 import ArgumentParser
-@main struct EventLogCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "eventlog")
+import EventLog
+
+/// The tool: each command has a file of its own in `Commands`.
+@main
+struct EventLogCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eventlog",
+    abstract: "Apache Kafka's log, in a directory: topics, records, groups.",
+    discussion: """
+      Exit status: 0 all is well; 1 an error, or faults that were found; 2 the directory is in use by another process; \
+      64 the command line is wrong.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      TopicsCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupsCommand.self, ImportCommand.self,
+      DumpCommand.self, VerifyCommand.self, DemoCommand.self,
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let error as EventLogError {
+      Terminal.error("eventlog: \(error)")
+      exit(withError: error.code == .directoryLocked ? ExitCode(2) : ExitCode.failure)
+    } catch {
+      exit(withError: error)
+    }
+  }
 }

@@ -27,6 +27,7 @@ struct BrokerOpening {
     do throws(EventLogError) {
       let names = try fileSystem.list(path)
       try refuseOrphanedLogs(names)
+      try makeDatabaseFile()
       let metadata = try MetadataStore(path: metadataPath)
       let wasClean = try metadata.beginSession()
       try clearLeftovers(names)
@@ -60,6 +61,12 @@ struct BrokerOpening {
     }
     if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try makeDirectory(String(path[..<slash])) }
     try fileSystem.makeDirectory(path)
+  }
+
+  /// SQLite would make its file readable to all; this one, and the log beside it, are for their owner alone.
+  private func makeDatabaseFile() throws(EventLogError) {
+    guard try fileSystem.status(metadataPath) == nil else { return }
+    fileSystem.close(try fileSystem.open(metadataPath, .create))
   }
 
   /// A store whose database is gone is not an empty store.

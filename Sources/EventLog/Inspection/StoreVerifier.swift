@@ -1,0 +1,144 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+/// Checks a whole data directory: every checksum, every record, every index entry, offsets, and SQLite against the logs.
+/// Changes nothing, and may run while the owner is at work.
+public struct StoreVerifier: Sendable {
+  /// Something that is wrong, and where.
+  public struct Fault: Sendable, Hashable {
+    public var file: String
+    /// The byte position in `file`, where there is one.
+    public var position: Int64?
+    /// The offset concerned, where there is one.
+    public var offset: Int64?
+    public var message: String
+  }
+
+  /// What was looked at, and what was found.
+  public struct Report: Sendable {
+    public var partitions = 0
+    public var segments = 0
+    public var batches = 0
+    public var records = 0
+    public var indexEntries = 0
+    public var sizeInBytes: Int64 = 0
+    public var faults: [Fault] = []
+    public var isSound: Bool { faults.isEmpty }
+  }
+
+  public let path: String
+
+  public init(path: String) {
+    self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+  }
+
+  /// Checks everything. A fault does not end it.
+  ///
+  /// - Parameter progress: told how many bytes are done, and how many there are.
+  /// - Throws: where the directory can't be looked into at all.
+  public func run(progress: @escaping (_ done: Int64, _ total: Int64) -> Void = { _, _ in }) throws -> Report {
+    let fileSystem = LocalFileSystem()
+    guard try fileSystem.status(path)?.kind == .directory else {
+      throw EventLogError(.inputOutput, "there is no such directory", file: path)
+    }
+    var report = Report()
+    let names = try fileSystem.list(path).sorted()
+    let partitions = names.filter { TopicName.parse(directory: $0) != nil }
+    var total: Int64 = 0
+    for name in partitions { total += try Self.logBytes(path + "/" + name, fileSystem) }
+    var ends: [String: (start: Int64, end: Int64)] = [:]
+    for name in partitions {
+      var verifier = PartitionVerifier(directory: path + "/" + name, fileSystem: fileSystem)
+      let done = report.sizeInBytes
+      try verifier.run { progress(done + $0, total) }
+      report.add(verifier.report)
+      ends[name] = verifier.bounds
+    }
+    try verifyMetadata(names, ends, &report)
+    return report
+  }
+
+  private static func logBytes(_ directory: String, _ fileSystem: LocalFileSystem) throws(EventLogError) -> Int64 {
+    var sum: Int64 = 0
+    for name in try fileSystem.list(directory) where name.hasSuffix(".log") {
+      sum += try fileSystem.status(directory + "/" + name)?.size ?? 0
+    }
+    return sum
+  }
+
+  private func verifyMetadata(
+    _ names: [String], _ ends: [String: (start: Int64, end: Int64)], _ report: inout Report
+  ) throws {
+    let file = path + "/" + MetadataStore.fileName
+    guard names.contains(MetadataStore.fileName) else {
+      report.faults.append(Fault(file: file, message: "the metadata database is missing"))
+      return
+    }
+    do throws(EventLogError) {
+      let metadata = try MetadataStore(path: file, mode: .readOnly)
+      defer { try? metadata.close() }
+      for message in try metadata.verify() { report.faults.append(Fault(file: file, message: message)) }
+      let topics = try metadata.topics().filter { !$0.isDeleting }
+      var known: Set<String> = []
+      var nameOf: [PartitionID: String] = [:]
+      for topic in topics {
+        for number in 0..<topic.partitions {
+          let name = "\(topic.name)-\(number)"
+          known.insert(name)
+          nameOf[PartitionID(topic.id, number)] = name
+          if ends[name] == nil {
+            report.faults.append(Fault(file: path + "/" + name, message: "the partition's directory is missing"))
+          } else if let id = Self.topicID(path + "/" + name), id != topic.id.text {
+            report.faults.append(
+              Fault(
+                file: path + "/" + name + "/" + PartitionMetadataFile.name,
+                message: "the directory belongs to topic id \(id), SQLite says \(topic.id.text)"))
+          }
+        }
+      }
+      for name in ends.keys.sorted() where !known.contains(name) {
+        report.faults.append(Fault(file: path + "/" + name, message: "no topic owns this directory"))
+      }
+      for (partition, checkpoint) in try metadata.checkpoints() {
+        guard let name = nameOf[partition], let bounds = ends[name] else { continue }
+        if checkpoint.recoveryPoint > bounds.end {
+          report.faults.append(
+            Fault(
+              file: path + "/" + name, offset: checkpoint.recoveryPoint,
+              message: "the log ends at \(bounds.end), but was on the disk up to \(checkpoint.recoveryPoint)"))
+        }
+      }
+      for (group, offsets) in try metadata.committedOffsets() {
+        for (partition, offset) in offsets {
+          guard let name = nameOf[partition], let bounds = ends[name], offset.offset > bounds.end else { continue }
+          report.faults.append(
+            Fault(
+              file: file, offset: offset.offset,
+              message: "group \(group) has committed \(offset.offset) for \(name), whose log ends at \(bounds.end)"))
+        }
+      }
+    } catch {
+      report.faults.append(Fault(file: error.file ?? file, message: error.message))
+    }
+  }
+
+  private static func topicID(_ directory: String) -> String? {
+    guard let bytes = try? LocalFileSystem().contents(of: directory + "/" + PartitionMetadataFile.name, limit: 4096) else {
+      return nil
+    }
+    return try? PartitionMetadataFile(text: String(decoding: bytes, as: UTF8.self)).topicID
+  }
+}
+
+extension StoreVerifier.Report {
+  mutating func add(_ other: Self) {
+    partitions += other.partitions
+    segments += other.segments
+    batches += other.batches
+    records += other.records
+    indexEntries += other.indexEntries
+    sizeInBytes += other.sizeInBytes
+    faults += other.faults
+  }
+}

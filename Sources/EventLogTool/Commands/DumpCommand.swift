@@ -1,0 +1,91 @@
+import ArgumentParser
+import EventLog
+
+struct DumpCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dump", abstract: "Show what segment files hold: .log, .index, .timeindex, .txnindex.",
+    discussion: "Of Kafka's files and of ours. Exits with 1 where something is damaged.")
+
+  @Argument(help: "The files.") var files: [String]
+  @Flag(help: "Print the records too.") var records = false
+  @Flag(help: "Print JSON.") var json = false
+
+  func run() throws {
+    var isDamaged = false
+    for file in files {
+      var output = Terminal.Output()
+      if !json { try output.line("\(file)") }
+      try LogFileDump(path: file).forEachEntry(records: records) { entry in
+        if case .invalid = entry { isDamaged = true }
+        if case .batch(let batch) = entry, !batch.isValid { isDamaged = true }
+        try output.line(json ? JSON(entry).text : Self.describe(entry))
+        if records, case .batch(let batch) = entry {
+          for record in batch.records { try output.line(json ? JSON(record).text : Self.describe(record)) }
+        }
+      }
+      try output.flush()
+    }
+    if isDamaged { throw ExitCode.failure }
+  }
+
+  private static func describe(_ entry: LogFileDump.Entry) -> String {
+    switch entry {
+    case .batch(let batch):
+      var text =
+        "baseOffset: \(batch.baseOffset) lastOffset: \(batch.lastOffset) count: \(batch.recordCount) baseSequence: "
+        + "\(batch.baseSequence) lastSequence: \(batch.lastSequence) producerId: \(batch.producerID) producerEpoch: "
+        + "\(batch.producerEpoch) partitionLeaderEpoch: \(batch.partitionLeaderEpoch) isTransactional: "
+        + "\(batch.isTransactional) isControl: \(batch.isControl) position: \(batch.position) \(batch.timestampType.name): "
+        + "\(batch.maxTimestamp) size: \(batch.sizeInBytes) compresscodec: \(batch.compression.name) crc: \(batch.crc) "
+        + "isvalid: \(batch.isValid)"
+      if let horizon = batch.deleteHorizon { text += " deleteHorizonMs: \(horizon)" }
+      if let control = batch.controlType { text += " endTxnMarker: \(control)" }
+      return text
+    case .offset(let offset, let position): return "offset: \(offset) position: \(position)"
+    case .time(let timestamp, let offset): return "timestamp: \(timestamp) offset: \(offset)"
+    case .abortedTransaction(let producer, let first, let last, let stable):
+      return "producerId: \(producer) firstOffset: \(first) lastOffset: \(last) lastStableOffset: \(stable)"
+    case .unwritten(let position, let bytes): return "unwritten: \(bytes) bytes from position \(position)"
+    case .invalid(let position, let reason): return "INVALID at position \(position): \(reason)"
+    }
+  }
+
+  private static func describe(_ record: ConsumerRecord) -> String {
+    "| offset: \(record.offset) \(record.timestampType.name): \(record.timestamp) keySize: \(record.serializedKeySize) "
+      + "valueSize: \(record.serializedValueSize) headerKeys: [\(record.headers.map(\.key).joined(separator: ","))] key: "
+      + "\(record.keyString ?? "null") payload: \(record.valueString ?? "null")"
+  }
+}
+
+extension JSON {
+  init(_ entry: LogFileDump.Entry) {
+    switch entry {
+    case .batch(let batch):
+      self = .object([
+        ("position", .number(batch.position)), ("size", .number(batch.sizeInBytes)),
+        ("baseOffset", .number(batch.baseOffset)), ("lastOffset", .number(batch.lastOffset)),
+        ("count", .number(batch.recordCount)), ("partitionLeaderEpoch", .number(batch.partitionLeaderEpoch)),
+        ("compression", .string(batch.compression.name)), ("timestampType", .string(batch.timestampType.name)),
+        ("maxTimestamp", .number(batch.maxTimestamp)), ("producerId", .number(batch.producerID)),
+        ("producerEpoch", .number(batch.producerEpoch)), ("baseSequence", .number(batch.baseSequence)),
+        ("lastSequence", .number(batch.lastSequence)), ("isTransactional", .bool(batch.isTransactional)),
+        ("isControl", .bool(batch.isControl)), ("controlType", .optional(batch.controlType)),
+        ("deleteHorizonMs", batch.deleteHorizon.map(JSON.number) ?? .null), ("crc", .number(Int64(batch.crc))),
+        ("isValid", .bool(batch.isValid)),
+      ])
+    case .offset(let offset, let position):
+      self = .object([("offset", .number(offset)), ("position", .number(position))])
+    case .time(let timestamp, let offset):
+      self = .object([("timestamp", .number(timestamp)), ("offset", .number(offset))])
+    case .abortedTransaction(let producer, let first, let last, let stable):
+      self = .object([
+        ("producerId", .number(producer)), ("firstOffset", .number(first)), ("lastOffset", .number(last)),
+        ("lastStableOffset", .number(stable)),
+      ])
+    case .unwritten(let position, let bytes):
+      self = .object([("unwritten", .number(bytes)), ("position", .number(position))])
+    case .invalid(let position, let reason):
+      self = .object([("invalid", .string(reason)), ("position", .number(position))])
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import EventLog
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Check every checksum, record and index entry, and the metadata against the logs.",
+    discussion: "Prints each fault with its place, and exits with 1 if there is any. Changes nothing.")
+
+  @Argument(help: "The data directory.") var dir: String
+  @Flag(help: "Print JSON.") var json = false
+
+  func run() throws {
+    let progress = ProgressBar("verify")
+    let report = try StoreVerifier(path: dir).run { progress.update($0, of: $1) }
+    progress.finish()
+    for fault in report.faults {
+      if json {
+        try Terminal.line(
+          JSON.object([
+            ("file", .string(fault.file)), ("position", fault.position.map(JSON.number) ?? .null),
+            ("offset", fault.offset.map(JSON.number) ?? .null), ("fault", .string(fault.message)),
+          ]).text)
+      } else {
+        let place = fault.position.map { " at \($0)" } ?? ""
+        try Terminal.line("\(fault.file)\(place): \(fault.message)")
+      }
+    }
+    let summary =
+      "\(report.partitions) partitions, \(report.segments) segments, \(report.batches) batches, \(report.records) records, "
+      + "\(report.indexEntries) index entries, \(report.sizeInBytes) bytes: "
+      + (report.isSound ? "all sound" : "\(report.faults.count) faults")
+    if json {
+      try Terminal.line(
+        JSON.object([
+          ("partitions", .number(report.partitions)), ("segments", .number(report.segments)),
+          ("batches", .number(report.batches)), ("records", .number(report.records)),
+          ("indexEntries", .number(report.indexEntries)), ("sizeInBytes", .number(report.sizeInBytes)),
+          ("faults", .number(report.faults.count)),
+        ]).text)
+    } else {
+      try Terminal.line(summary)
+    }
+    if !report.isSound { throw ExitCode.failure }
+  }
+}

@@ -1,0 +1,91 @@
+import Foundation
+
+/// Writing to standard output and error. Output is collected and written in large pieces; `flush` hands it on.
+enum Terminal {
+  /// Collects output until `flush`.
+  struct Output {
+    private var buffer: [UInt8] = []
+
+    init() {
+      buffer.reserveCapacity(1 << 16)
+    }
+
+    mutating func write(_ bytes: some Sequence<UInt8>) throws {
+      buffer.append(contentsOf: bytes)
+      if buffer.count >= 1 << 16 { try flush() }
+    }
+
+    mutating func write(_ text: String) throws {
+      try write(text.utf8)
+    }
+
+    mutating func line(_ text: String) throws {
+      try write(text.utf8)
+      try write(CollectionOfOne(UInt8(ascii: "\n")))
+    }
+
+    mutating func flush() throws {
+      guard !buffer.isEmpty else { return }
+      try FileHandle.standardOutput.write(contentsOf: Data(buffer))
+      buffer.removeAll(keepingCapacity: true)
+    }
+  }
+
+  static func line(_ text: String) throws {
+    try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+  }
+
+  static func error(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
+  }
+
+  /// A table with columns as wide as they need to be; numbers to the right.
+  static func table(_ header: [String], _ rows: [[String]]) throws {
+    let all = [header] + rows
+    let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+    let isNumber = header.indices.map { column in
+      !rows.isEmpty && rows.allSatisfy { row in row[column] == "-" || Int64(row[column]) != nil }
+    }
+    var output = Output()
+    for row in all {
+      let cells = row.enumerated().map { column, cell in
+        let padding = String(repeating: " ", count: widths[column] - cell.count)
+        return isNumber[column] ? padding + cell : cell + padding
+      }
+      var line = cells.joined(separator: "  ")
+      while line.last == " " { line.removeLast() }
+      try output.line(line)
+    }
+    try output.flush()
+  }
+}
+
+/// A bar on standard error for work that takes a while; nothing where that is no terminal.
+final class ProgressBar {
+  private let label: String
+  private let isShown = isatty(STDERR_FILENO) == 1
+  private var lastPercent = -1
+
+  init(_ label: String) {
+    self.label = label
+  }
+
+  func update(_ done: Int64, of total: Int64) {
+    guard isShown, total > 0 else { return }
+    let percent = Int(min(100, done * 100 / total))
+    guard percent != lastPercent else { return }
+    lastPercent = percent
+    let filled = percent * 30 / 100
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
+    write("\r\(label) [\(bar)] \(percent)%")
+  }
+
+  func finish() {
+    guard isShown, lastPercent >= 0 else { return }
+    write("\r\u{1b}[K")
+  }
+
+  private func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  }
+}
