@@ -9,12 +9,24 @@ final class Topic: Sendable {
   let partitions: [Partition]
   /// The configurations that differ from the defaults.
   let configs: [String: String]
+  /// The logs among the partitions, at hand for the producers.
+  private let logs: [PartitionLog?]
 
   init(id: TopicID, name: String, partitions: [Partition], configs: [String: String]) {
     self.id = id
     self.name = name
     self.partitions = partitions
     self.configs = configs
+    logs = partitions.map { if case .log(let log) = $0 { log } else { nil } }
+  }
+
+  /// The log of a partition, to append to.
+  ///
+  /// - Throws: as `partition`, and as `Partition.log`.
+  @inline(__always)
+  func log(_ number: Int) throws(EventLogError) -> PartitionLog {
+    if number >= 0, number < logs.count, let log = logs[number] { return log }
+    return try partition(number).log()
   }
 
   /// - Throws: `unknownTopicOrPartition` for a number that the topic does not have, `illegalArgument` for a negative one.

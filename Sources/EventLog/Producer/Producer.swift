@@ -21,6 +21,7 @@ public final class Producer: Sendable {
   let budget: MemoryBudget
   let options: AppendOptions
   let accumulator: RecordAccumulator
+  private let topics: TopicTable
   private let routes: Mutex<Routes>
   private let isClosed = Atomic<Bool>(false)
 
@@ -45,6 +46,7 @@ public final class Producer: Sendable {
   init(broker: Broker, configuration: ProducerConfiguration) throws(EventLogError) {
     try configuration.validate()
     self.broker = broker
+    topics = broker.topicTable
     self.configuration = configuration
     options = AppendOptions(
       isDurable: configuration.acks == .all, compression: configuration.compression,
@@ -67,7 +69,7 @@ public final class Producer: Sendable {
 
   func route(_ topic: String) throws(EventLogError) -> Route {
     try requireOpen()
-    let version = broker.topicTable.version
+    let version = topics.version
     let known = routes.withLock { routes -> Route? in
       if let last = routes.last, last.version == version, last.topic.name == topic { return last }
       guard let route = routes.byName[topic], route.version == version else { return nil }
@@ -100,8 +102,8 @@ public final class Producer: Sendable {
 
   /// The log for a record: the partition that it names, else the partitioner's choice.
   func log(_ route: Route, partition: Int?, _ record: Record) throws(EventLogError) -> PartitionLog {
-    if let partition { return try route.topic.partition(partition).log() }
-    return try route.topic.partition(try choose(route, record)).log()
+    if let partition { return try route.topic.log(partition) }
+    return try route.topic.log(try choose(route, record))
   }
 
   private func choose(_ route: Route, _ record: Record) throws(EventLogError) -> Int {

@@ -31,6 +31,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   package var baseSequence: Int32
   package var recordCount: Int32
 
+  @inlinable
   package init(
     baseOffset: Int64, batchLength: Int32 = 0, partitionLeaderEpoch: Int32 = 0, crc: UInt32 = 0,
     attributes: BatchAttributes = .init(), lastOffsetDelta: Int32, baseTimestamp: Int64, maxTimestamp: Int64,
@@ -52,6 +53,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   }
 
   /// Loads a header from 61 readable bytes; believes all of them.
+  @inlinable
   package init(loadingFrom pointer: UnsafeRawPointer) {
     baseOffset = pointer.loadBigEndian(0, as: Int64.self)
     batchLength = pointer.loadBigEndian(8, as: Int32.self)
@@ -70,6 +72,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
 
   /// Stores what lies before the checksummed part, but for the length, which stays as it is: zero in room that was
   /// never written.
+  @inlinable
   package func storePrefixButLength(to pointer: UnsafeMutableRawPointer) {
     pointer.storeBigEndian(baseOffset, 0)
     pointer.storeBigEndian(partitionLeaderEpoch, 12)
@@ -78,6 +81,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   }
 
   /// Stores the fields that the checksum covers, from the attributes on.
+  @inlinable
   package func storeChecksummedFields(to pointer: UnsafeMutableRawPointer) {
     pointer.storeBigEndian(attributes.rawValue, 21)
     pointer.storeBigEndian(lastOffsetDelta, 23)
@@ -102,10 +106,13 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   }
 
   /// Bytes of the whole batch, header and all.
+  @inlinable
   package var sizeInBytes: Int { Int(batchLength) &+ Self.logOverhead }
   /// The last offset the batch takes, also where compaction removed that record.
+  @inlinable
   package var lastOffset: Int64 { baseOffset &+ Int64(lastOffsetDelta) }
   /// The offset after the batch.
+  @inlinable
   package var nextOffset: Int64 { lastOffset &+ 1 }
   /// The sequence number of the last record: wraps to 0 after `Int32.max`.
   package var lastSequence: Int32 {
@@ -121,8 +128,10 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
 @frozen
 package struct BatchAttributes: Sendable, Hashable, RawRepresentable, BitwiseCopyable {
   package var rawValue: Int16
+  @inlinable
   package init(rawValue: Int16) { self.rawValue = rawValue }
 
+  @inlinable
   package init(
     compression: CompressionType = .none, timestampType: TimestampType = .createTime, isTransactional: Bool = false,
     isControl: Bool = false
