@@ -95,6 +95,7 @@ extension PartitionLog {
         if let base = target.baseAddress { _ = store(base) }
         return measure.payloadSize
       }
+      defer { withExtendedLifetime(plain) {} }
       compressed = try Codec.compress(plain.bytes, compression.type, level: compression.level)
     } catch {
       throw error.at(topicPartition)

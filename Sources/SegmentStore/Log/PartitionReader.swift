@@ -163,7 +163,8 @@ package final class PartitionReader: Sendable {
       let fetched = try read(from: next, maxBytes: 1 << 20)
       for batch in fetched.batches where batch.header.maxTimestamp >= timestamp {
         let isAppendTime = batch.header.attributes.timestampType == .logAppendTime
-        var cursor = try batch.records().makeCursor()
+        let records = try batch.records()
+        var cursor = records.makeCursor()
         while cursor.advance() {
           let time =
             isAppendTime ? batch.header.maxTimestamp : batch.header.baseTimestamp &+ cursor.record.timestampDelta

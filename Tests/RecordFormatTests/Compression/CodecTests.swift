@@ -22,6 +22,7 @@ struct CodecTests {
     let region = try bytes.withUnsafeBytes { buffer throws(EventLogError) in
       try Codec.decompress(buffer, codec, limit: limit)
     }
+    defer { withExtendedLifetime(region) {} }
     return Array(region.bytes)
   }
 

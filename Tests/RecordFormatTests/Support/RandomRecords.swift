@@ -44,6 +44,7 @@ enum Batches {
       if let base = target.baseAddress { RecordBatchEncoder.store(records.span, measured: measure, now: now, at: base) }
       return measure.payloadSize
     }
+    defer { withExtendedLifetime(plain) {} }
     let payload = compression == .none ? Array(plain.bytes) : try Codec.compress(plain.bytes, compression)
     let size = RecordBatchHeader.size + payload.count
     return MemoryRegion(capacity: size) { target in
@@ -58,6 +59,13 @@ enum Batches {
       header.store(to: base)
       return size
     }
+  }
+
+  /// The same, as an array.
+  static func bytes(_ records: [Record], baseOffset: Int64 = 0) throws -> [UInt8] {
+    let region = try encode(records, baseOffset: baseOffset)
+    defer { withExtendedLifetime(region) {} }
+    return Array(region.bytes)
   }
 
   /// The records of a batch, read back.

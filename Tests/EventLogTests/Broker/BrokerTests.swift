@@ -1,0 +1,133 @@
+import EventLog
+import Foundation
+import Synchronization
+import Testing
+
+@Suite("A broker")
+struct BrokerTests {
+  @Test("has the directory for itself; a second one is told who has it")
+  func locked() throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    let error = #expect(throws: EventLogError.self) { try Broker.open(directory.path) }
+    #expect(error?.code == .directoryLocked)
+    #expect(error?.message.contains("process \(ProcessInfo.processInfo.processIdentifier)") == true)
+    try broker.close()
+    try Broker.open(directory.path).close()
+  }
+
+  @Test("can be looked into while it is at work, and nothing is changed by that")
+  func readOnly() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: 2)
+    let producer = try broker.producer()
+    try await producer.send("t", partition: 0, value: "one")
+    let reader = try Broker.openReadOnly(directory.path)
+    let consumer = try reader.consumer()
+    try consumer.assign([TopicPartition("t", 0)])
+    try consumer.seekToBeginning()
+    #expect(try await consumer.poll(timeout: .zero).map(\.valueString) == ["one"])
+    try await producer.send("t", partition: 0, value: "two")
+    #expect(try await consumer.poll(timeout: .seconds(5)).map(\.valueString) == ["two"])
+    #expect(try reader.admin.describeTopic("t").partitions[0].logEndOffset == 2)
+    for call in [
+      { try reader.admin.createTopic("u") }, { try reader.admin.deleteTopic("t") }, { _ = try reader.producer() },
+      { try reader.admin.alterConfigs("t", [.set("retention.ms", "1")]) },
+    ] as [() throws -> Void] {
+      let error = #expect(throws: EventLogError.self) { try call() }
+      #expect(error?.code == .readOnly)
+    }
+    try reader.close()
+    try broker.close()
+  }
+
+  @Test("goes on after an unclean stop with everything that was acknowledged, and brings back offsets that point beyond")
+  func uncleanStop() async throws {
+    let directory = try TemporaryDirectory()
+    let copy = try TemporaryDirectory()
+    let broker = try Broker.open(directory("a"))
+    try broker.admin.createTopic("t")
+    let producer = try broker.producer()
+    for number in 0..<10 { try await producer.send("t", value: "\(number)") }
+    try broker.admin.alterConsumerGroupOffsets("ahead", [TopicPartition("t", 0): OffsetAndMetadata(1000)])
+    // What a killed process leaves: the files as they are now.
+    try FileManager.default.copyItem(atPath: directory("a"), toPath: copy("b"))
+    try broker.close()
+    let warnings = Warnings()
+    var configuration = BrokerConfiguration()
+    configuration.warningHandler = { warnings.add($0) }
+    let again = try Broker.open(copy("b"), configuration)
+    #expect(try again.admin.describeTopic("t").partitions[0].logEndOffset == 10)
+    #expect(try again.admin.listConsumerGroupOffsets("ahead")[TopicPartition("t", 0)]?.offset == 10)
+    #expect(warnings.all.contains { $0.code == .offsetOutOfRange && $0.topic == "t" })
+    try again.close()
+  }
+
+  @Test("does not take a store whose database is gone for an empty one")
+  func lostDatabase() throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t")
+    try broker.close()
+    try FileManager.default.removeItem(atPath: directory("metadata.sqlite"))
+    let error = #expect(throws: EventLogError.self) { try Broker.open(directory.path) }
+    #expect(error?.code == .metadataError)
+    #expect(try directory.files().contains("t-0"))
+  }
+
+  @Test("serves the other partitions where one can't be opened")
+  func offlinePartition() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: 2)
+    try await broker.producer().send("t", partition: 1, value: "fine")
+    try broker.close()
+    let segment = directory("t-0/00000000000000000000.log")
+    try FileManager.default.removeItem(atPath: segment)
+    try FileManager.default.createDirectory(atPath: segment, withIntermediateDirectories: false)
+    var configuration = BrokerConfiguration()
+    configuration.warningHandler = { _ in }
+    let again = try Broker.open(directory.path, configuration)
+    let producer = try again.producer()
+    let error = await #expect(throws: EventLogError.self) { try await producer.send("t", partition: 0, value: "x") }
+    #expect(error?.partition == 0)
+    #expect(error?.file == segment)
+    #expect(try await producer.send("t", partition: 1, value: "on").offset == 1)
+    #expect(try again.admin.describeTopic("t").partitions[0].error != nil)
+    #expect(throws: EventLogError.self) { try again.close() }
+  }
+
+  @Test("refuses everything once it is closed; closing twice is fine")
+  func closed() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t")
+    let producer = try broker.producer()
+    let consumer = try broker.consumer(group: "g", topics: ["t"])
+    try broker.close()
+    try broker.close()
+    #expect(throws: EventLogError.self) { try broker.admin.listTopics() }
+    #expect(throws: EventLogError.self) { try broker.producer() }
+    await #expect(throws: EventLogError.self) { try await producer.send("t", value: "x") }
+    await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .zero) }
+  }
+
+  @Test("makes files for its owner alone")
+  func modes() throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory("store"))
+    try broker.admin.createTopic("t")
+    for name in ["", "/metadata.sqlite", "/t-0", "/t-0/00000000000000000000.log", "/.lock"] {
+      let mode = try FileManager.default.attributesOfItem(atPath: directory("store") + name)[.posixPermissions] as? Int
+      #expect((mode ?? 0) & 0o077 == 0, "\(name)")
+    }
+    try broker.close()
+  }
+}
+
+final class Warnings: Sendable {
+  private let list = Mutex<[EventLogError]>([])
+  func add(_ error: EventLogError) { list.withLock { $0.append(error) } }
+  var all: [EventLogError] { list.withLock { $0 } }
+}

@@ -1,0 +1,135 @@
+import Foundation
+import MetadataStore
+import RecordFormat
+import Testing
+
+@Suite("The metadata store")
+struct MetadataStoreTests {
+  private final class Directory: Sendable {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("eventlog-\(UUID().uuidString)").path
+    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+    var file: String { path + "/" + MetadataStore.fileName }
+  }
+
+  private func topic(_ name: String, partitions: Int = 2) -> TopicMetadata {
+    var generator = SystemRandomNumberGenerator()
+    return TopicMetadata(
+      id: TopicID(using: &generator), name: name, partitions: partitions, configs: ["retention.ms": "5"], createdAt: 1)
+  }
+
+  @Test("is synced at every commit, whatever the library under it would rather do")
+  func synchronous() throws {
+    let directory = try Directory()
+    let store = try MetadataStore(path: directory.file)
+    #expect(try store.pragma("synchronous") == "2")
+    #expect(try store.pragma("journal_mode") == "wal")
+    #expect(try store.pragma("foreign_keys") == "1")
+    #expect(try store.pragma("trusted_schema") == "0")
+    try store.close()
+  }
+
+  @Test("keeps topics, checkpoints, groups and offsets across reopenings")
+  func keeps() throws {
+    let directory = try Directory()
+    let made = topic("orders")
+    let partition = PartitionID(made.id, 1)
+    let checkpoint = StoredCheckpoint(logStartOffset: 1, recoveryPoint: 5, logEndOffset: 9)
+    let offset = CommittedOffset(offset: 7, leaderEpoch: 2, metadata: "é", committedAt: 3)
+    let group = GroupMetadata(id: "g", generation: 4, protocolName: "range")
+    do {
+      let store = try MetadataStore(path: directory.file)
+      #expect(try store.beginSession())
+      try store.createTopic(made)
+      try store.commit([("g", [partition: offset])])
+      try store.save([group])
+      #expect(try store.allocateProducerIDs(1000) == 0..<1000)
+      try store.endSession([partition: checkpoint])
+      try store.close()
+    }
+    let store = try MetadataStore(path: directory.file)
+    #expect(try store.topics() == [made])
+    #expect(try store.checkpoints() == [partition: checkpoint])
+    #expect(try store.committedOffsets() == ["g": [partition: offset]])
+    #expect(try store.groups() == [group])
+    #expect(try store.allocateProducerIDs(1) == 1000..<1001)
+    #expect(try store.beginSession(), "the last stop was clean")
+    #expect(try !store.beginSession(), "this one is not over yet")
+    #expect(try store.verify().isEmpty)
+    try store.removeTopic(made.id)
+    #expect(try store.committedOffsets().isEmpty)
+    #expect(try store.checkpoints().isEmpty)
+    try store.close()
+  }
+
+  @Test("refuses a topic that exists, and commits nothing for one that does not")
+  func topics() throws {
+    let directory = try Directory()
+    let store = try MetadataStore(path: directory.file)
+    try store.createTopic(topic("a"))
+    let error = #expect(throws: EventLogError.self) { try store.createTopic(topic("a")) }
+    #expect(error?.code == .topicAlreadyExists)
+    let stranger = PartitionID(topic("b").id, 0)
+    try store.commit([("g", [stranger: CommittedOffset(offset: 1, committedAt: 0)])])
+    #expect(try store.committedOffsets().isEmpty)
+    try store.close()
+  }
+
+  @Test("leaves a file of a newer version, or of another program, as it is")
+  func foreign() throws {
+    let directory = try Directory()
+    do {
+      let store = try MetadataStore(path: directory.file)
+      try store.close()
+    }
+    for (offset, value) in [(63, UInt8(99)), (71, UInt8(1))] {
+      // The user version and the application id in SQLite's header.
+      var bytes = try Data(contentsOf: URL(fileURLWithPath: directory.file))
+      let old = bytes[offset]
+      bytes[offset] = value
+      try bytes.write(to: URL(fileURLWithPath: directory.file))
+      let error = #expect(throws: EventLogError.self) { try MetadataStore(path: directory.file) }
+      #expect(error?.code == .unsupportedVersion)
+      #expect(try Data(contentsOf: URL(fileURLWithPath: directory.file)) == bytes)
+      bytes[offset] = old
+      try bytes.write(to: URL(fileURLWithPath: directory.file))
+    }
+  }
+
+  @Test("says so where the file is damaged, or is no database")
+  func damaged() throws {
+    let directory = try Directory()
+    try Data("this is no database, whatever its name says".utf8).write(to: URL(fileURLWithPath: directory.file))
+    let error = #expect(throws: EventLogError.self) { try MetadataStore(path: directory.file) }
+    #expect(error?.code == .metadataError)
+    #expect(error?.file == directory.file)
+  }
+
+  @Test("can be read by another while it is written")
+  func readers() throws {
+    let directory = try Directory()
+    let store = try MetadataStore(path: directory.file)
+    try store.createTopic(topic("a"))
+    let reader = try MetadataStore(path: directory.file, mode: .readOnly)
+    #expect(try reader.topics().map(\.name) == ["a"])
+    try store.createTopic(topic("b"))
+    #expect(try reader.topics().map(\.name) == ["a", "b"])
+    #expect(throws: EventLogError.self) { try reader.createTopic(topic("c")) }
+    try reader.close()
+    try store.close()
+  }
+
+  @Test("writes ids as Kafka does, and reads them")
+  func ids() throws {
+    let id = try #require(TopicID(text: "KJpvEw0zRGiHMBFLkACnpQ"))
+    #expect(id.text == "KJpvEw0zRGiHMBFLkACnpQ")
+    #expect(TopicID(bytes: id.bytes) == id)
+    #expect(TopicID(text: "short") == nil)
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<1000 {
+      let id = TopicID(using: &generator)
+      #expect(TopicID(text: id.text) == id)
+      #expect(id.text.count == 22)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import RecordFormat
+import SegmentStore
+import Testing
+
+@Suite("When the system refuses")
+struct FaultTests {
+  private static let diskFull = EventLogError(.diskFull, "no room", errno: 28)
+  private static let broken = EventLogError(.inputOutput, "broken", errno: 5)
+
+  @Test("room, the append fails and changes nothing; with room again it goes on")
+  func diskFull() throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    let log = try TestLog(directory.path, fileSystem: system).open()
+    system.fail(.allocate, isPermanent: true, with: Self.diskFull)
+    let error = #expect(throws: EventLogError.self) { try log.append("a") }
+    #expect(error?.code == .diskFull)
+    #expect(error?.isRetriable == true)
+    #expect(log.logEndOffset == 0)
+    system.heal()
+    #expect(try log.append("a") == 0)
+    #expect(try log.values() == [0: "a"])
+    _ = try log.close()
+  }
+
+  @Test("a new segment, the append fails, no file stays behind, and the next one tries again")
+  func rollFails() throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    var configuration = LogConfiguration()
+    configuration.segmentBytes = 100
+    let test = TestLog(directory.path, configuration, fileSystem: system)
+    let log = try test.open()
+    try log.append("a")
+    system.fail(.open, with: Self.diskFull)
+    #expect(throws: EventLogError.self) { try log.append("b") }
+    #expect(log.segments.count == 1)
+    system.heal()
+    #expect(try log.append("b") == 1)
+    #expect(try log.values() == [0: "a", 1: "b"])
+    _ = try log.close()
+  }
+
+  @Test("a sync, nobody is told that it succeeded, and the partition takes nothing more until it is reopened")
+  func syncFails() throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    let log = try TestLog(directory.path, fileSystem: system).open()
+    try log.append("safe", durably: true)
+    system.fail(.syncData, with: Self.broken)
+    let error = #expect(throws: EventLogError.self) { try log.append("lost", durably: true) }
+    #expect(error?.code == .storageError)
+    #expect(error?.isFatal == true)
+    // The disk would say "done" now. That is not believed.
+    #expect(throws: EventLogError.self) { try log.append("more") }
+    #expect(throws: EventLogError.self) { try log.flush() }
+    #expect(log.highWatermark == 1)
+    #expect(try log.values() == [0: "safe"])
+    #expect(FileManager.default.fileExists(atPath: directory.path + "/t-0.sync-failed"))
+    log.abandon(Self.broken)
+    // Reopened, the segment is written anew: its pages in memory can't be trusted to be on the disk.
+    let before = Inode.of(directory.path + "/t-0/00000000000000000000.log")
+    let again = try TestLog(directory.path).open()
+    #expect(Inode.of(directory.path + "/t-0/00000000000000000000.log") != before)
+    #expect(!FileManager.default.fileExists(atPath: directory.path + "/t-0.sync-failed"))
+    #expect(try again.values()[0] == "safe")
+    #expect(try again.append("goes on", durably: true) >= 1)
+    _ = try again.close()
+  }
+
+  @Test(
+    "any one call, what was acknowledged is there after reopening, and the log goes on",
+    arguments: [TestFileSystem.Call.open, .write, .allocate, .truncate, .syncData, .syncDirectory, .map, .rename])
+  func anyCall(call: TestFileSystem.Call) throws {
+    for number in 0..<12 {
+      let directory = try TemporaryDirectory()
+      let system = TestFileSystem(root: directory.path)
+      var configuration = LogConfiguration()
+      configuration.segmentBytes = 300
+      let test = TestLog(directory.path, configuration, fileSystem: system)
+      system.fail(call, after: number, with: Self.broken)
+      var acknowledged: [Int64: String] = [:]
+      if let log = try? test.open() {
+        for step in 0..<12 {
+          if let offset = try? log.append("value \(step)", durably: true) { acknowledged[offset] = "value \(step)" }
+        }
+        _ = try? log.close()
+      }
+      system.heal()
+      let again = try TestLog(directory.path, configuration).open()
+      let values = try again.values()
+      for (offset, value) in acknowledged { #expect(values[offset] == value, "\(call) \(number), offset \(offset)") }
+      try again.append("on", durably: true)
+      _ = try again.close()
+    }
+  }
+}
+
+@Suite("After a power cut")
+struct PowerCutTests {
+  @Test("every record that was acknowledged with acks=all is there, at every moment", arguments: UInt64(0)..<30)
+  func acknowledged(seed: UInt64) throws {
+    let directory = try TemporaryDirectory()
+    var generator = SeededGenerator(seed: seed)
+    var configuration = LogConfiguration()
+    configuration.segmentBytes = Int.random(in: 200...2000, using: &generator)
+    let system = TestFileSystem(root: directory.path)
+    try system.syncDirectory(directory.path)
+    let log = try TestLog(directory.path, configuration, fileSystem: system).open()
+    var acknowledged: [Int64: String] = [:]
+    for step in 0..<Int.random(in: 1...40, using: &generator) {
+      let text = "value \(step) " + String(repeating: "x", count: Int.random(in: 0..<100, using: &generator))
+      let isDurable = Int.random(in: 0..<3, using: &generator) == 0
+      let offset = try log.append(text, durably: isDurable)
+      if isDurable { acknowledged.merge(try log.values().filter { $0.key <= offset }) { $1 } }
+      guard Int.random(in: 0..<6, using: &generator) == 0 else { continue }
+      let after = try TemporaryDirectory()
+      for (path, bytes) in system.durableState() {
+        let copy = after.path + path.dropFirst(directory.path.count)
+        let parent = String(copy[..<(copy.lastIndex(of: "/") ?? copy.startIndex)])
+        try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+        try Data(bytes).write(to: URL(fileURLWithPath: copy))
+      }
+      let recovered = try TestLog(after.path, configuration).open()
+      let values = try recovered.values()
+      for (offset, value) in acknowledged { #expect(values[offset] == value, "seed \(seed), step \(step), offset \(offset)") }
+      recovered.abandon(EventLogError(.illegalState, "done"))
+    }
+    _ = try log.close()
+  }
+}
