@@ -82,7 +82,7 @@ let package = Package(
     .testTarget(
       name: "EventLogTests", dependencies: ["EventLog"], resources: [.copy("Resources/kafka-segments")],
       swiftSettings: settings),
-    .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool"], swiftSettings: settings),
+    .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -91,21 +91,25 @@ package final class MetadataStore: Sendable {
     let reason = error.message ?? "SQLite's code \(error.extendedResultCode.rawValue)"
     switch error.resultCode {
     case .SQLITE_FULL:
-      return EventLogError(.diskFull, "no room for the metadata database: \(reason); make room and try again", file: path)
+      return EventLogError(
+        .diskFull, "no room for the metadata database: \(reason); make room and try again", file: path)
     case .SQLITE_BUSY, .SQLITE_LOCKED:
       return EventLogError(.metadataError, "another program keeps the metadata database locked: \(reason)", file: path)
     case .SQLITE_NOTADB, .SQLITE_CORRUPT:
       return EventLogError(
-        .metadataError, "the metadata database is damaged: \(reason); restore it from a backup, the logs beside it are "
+        .metadataError,
+        "the metadata database is damaged: \(reason); restore it from a backup, the logs beside it are "
           + "not touched", file: path)
     case .SQLITE_READONLY:
       return EventLogError(.readOnly, "the metadata database can't be written to: \(reason)", file: path)
     case .SQLITE_CANTOPEN:
       return EventLogError(
-        .metadataError, "the metadata database can't be opened: \(reason); check that it exists and its mode", file: path)
+        .metadataError, "the metadata database can't be opened: \(reason); check that it exists and its mode",
+        file: path)
     case .SQLITE_IOERR:
       return EventLogError(
-        .storageError, "the disk failed under the metadata database: \(reason); what the last call wrote is in doubt, "
+        .storageError,
+        "the disk failed under the metadata database: \(reason); what the last call wrote is in doubt, "
           + "close the broker and open it again", file: path)
     case .SQLITE_MISUSE:
       return EventLogError(.illegalState, "the metadata database is closed", file: path)

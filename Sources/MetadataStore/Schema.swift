@@ -75,7 +75,8 @@ enum Schema {
     }
     guard version <= steps.count else {
       throw EventLogError(
-        .unsupportedVersion, "the directory was written by a newer version of EventLog (schema \(version), this one "
+        .unsupportedVersion,
+        "the directory was written by a newer version of EventLog (schema \(version), this one "
           + "knows \(steps.count)): use that version or a later one", file: path)
     }
     return version

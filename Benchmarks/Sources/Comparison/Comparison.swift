@@ -27,7 +27,9 @@ struct Comparison {
   }
 
   static func option(_ name: String) -> String? {
-    guard let index = CommandLine.arguments.firstIndex(of: name), index + 1 < CommandLine.arguments.count else { return nil }
+    guard let index = CommandLine.arguments.firstIndex(of: name), index + 1 < CommandLine.arguments.count else {
+      return nil
+    }
     return CommandLine.arguments[index + 1]
   }
 }
@@ -91,7 +93,8 @@ struct Report {
     var text = ""
     for result in results {
       let base = result.rows[0].median
-      text += "\n**\(result.workload)**\n\n| | a second | each | EventLog is | lowest to highest |\n|---|---:|---:|---:|---|\n"
+      text +=
+        "\n**\(result.workload)**\n\n| | a second | each | EventLog is | lowest to highest |\n|---|---:|---:|---:|---|\n"
       for row in result.rows {
         text +=
           "| \(row.contender) | \(Self.rate(row.median)) | \(Self.time(row.median)) | \(Self.ratio(base / row.median)) × | "
@@ -102,12 +105,16 @@ struct Report {
   }
 
   private static func rate(_ value: Double) -> String {
-    value >= 1e6 ? String(format: "%.1f M", value / 1e6) : value >= 1e3 ? String(format: "%.1f k", value / 1e3) : String(format: "%.0f", value)
+    value >= 1e6
+      ? String(format: "%.1f M", value / 1e6)
+      : value >= 1e3 ? String(format: "%.1f k", value / 1e3) : String(format: "%.0f", value)
   }
 
   private static func time(_ rate: Double) -> String {
     let ns = 1e9 / rate
-    return ns >= 1e6 ? String(format: "%.2f ms", ns / 1e6) : ns >= 1e3 ? String(format: "%.1f µs", ns / 1e3) : String(format: "%.0f ns", ns)
+    return ns >= 1e6
+      ? String(format: "%.2f ms", ns / 1e6)
+      : ns >= 1e3 ? String(format: "%.1f µs", ns / 1e3) : String(format: "%.0f ns", ns)
   }
 
   private static func ratio(_ value: Double) -> String { String(format: value >= 10 ? "%.0f" : "%.2f", value) }

@@ -26,7 +26,8 @@ enum Workloads {
     let count = batches * perBatch
     let bytes = count * (valueSize + 120) + (1 << 20)
     return Workload(
-      name: "append, \(perBatch == 1 ? "one record a call" : "batches of \(perBatch)"), acks=1, values of \(valueSize) B",
+      name:
+        "append, \(perBatch == 1 ? "one record a call" : "batches of \(perBatch)"), acks=1, values of \(valueSize) B",
       contenders: [
         .init(name: "EventLog") { directory in
           let (broker, producer) = try open(directory, acks: .leader)
@@ -50,7 +51,8 @@ enum Workloads {
           }
         },
         .init(name: "limit: memcpy of the values into a mapping") { directory in
-          try withMapping(directory, bytes) { base in (count, seconds { _ = limit_copy(base, value, valueSize, count) }) }
+          try withMapping(directory, bytes) { base in (count, seconds { _ = limit_copy(base, value, valueSize, count) })
+          }
         },
         .init(name: "SQLite (WAL, synchronous=OFF)") { directory in
           let queue = try SQLiteQueue(directory + "/q.db", synchronous: "OFF")
@@ -235,7 +237,9 @@ enum Workloads {
     return (broker, try broker.producer(ProducerConfiguration(acks: acks)))
   }
 
-  static func withMapping<R>(_ directory: String, _ size: Int, _ body: (UnsafeMutableRawPointer) throws -> R) throws -> R {
+  static func withMapping<R>(_ directory: String, _ size: Int, _ body: (UnsafeMutableRawPointer) throws -> R) throws
+    -> R
+  {
     var descriptor: Int32 = 0
     guard let base = limit_map_new_file(directory + "/m", size, &descriptor) else { throw POSIXError(.EIO) }
     defer { limit_unmap(base, size, descriptor) }

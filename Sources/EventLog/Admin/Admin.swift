@@ -99,7 +99,9 @@ extension Admin {
           throw EventLogError(.illegalArgument, "a timestamp to look for can't be negative").at(topicPartition)
         }
         result.updateValue(
-          try partition.offset(forTimestamp: timestamp).map { OffsetAndTimestamp(offset: $0.offset, timestamp: $0.timestamp) },
+          try partition.offset(forTimestamp: timestamp).map {
+            OffsetAndTimestamp(offset: $0.offset, timestamp: $0.timestamp)
+          },
           forKey: topicPartition)
       case .maxTimestamp:
         result.updateValue(

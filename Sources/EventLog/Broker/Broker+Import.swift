@@ -37,7 +37,8 @@ extension Broker {
     let log = try topic.partition(topicPartition.partition).log()
     guard log.logEndOffset == 0 else {
       throw EventLogError(
-        .invalidRequest, "the partition holds records already (up to offset \(log.logEndOffset)); import into a store or "
+        .invalidRequest,
+        "the partition holds records already (up to offset \(log.logEndOffset)); import into a store or "
           + "a topic that does not have it, or delete the topic first"
       ).at(topicPartition)
     }

@@ -52,7 +52,8 @@ extension Broker {
       let topic = try topic(name)
       guard count > topic.partitions.count, count <= 100_000 else {
         throw EventLogError(
-          .invalidPartitions, "the topic has \(topic.partitions.count) partitions; their number can only grow, to at "
+          .invalidPartitions,
+          "the topic has \(topic.partitions.count) partitions; their number can only grow, to at "
             + "most 100000", topic: name)
       }
       var partitions = topic.partitions
@@ -109,7 +110,8 @@ extension Broker {
     let directory = path + "/" + topicPartition.description
     guard try context.fileSystem.status(directory) == nil else {
       throw EventLogError(
-        .storageError, "a directory lies where the partition's would be, and no topic owns it; move it away, or import it",
+        .storageError,
+        "a directory lies where the partition's would be, and no topic owns it; move it away, or import it",
         file: directory
       ).at(topicPartition)
     }

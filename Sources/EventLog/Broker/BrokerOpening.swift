@@ -74,7 +74,8 @@ struct BrokerOpening {
     guard !names.contains(MetadataStore.fileName) else { return }
     if let orphan = names.first(where: { TopicName.parse(directory: $0) != nil }) {
       throw EventLogError(
-        .metadataError, "there are logs here (such as \(orphan)), but no \(MetadataStore.fileName) that knows of them: "
+        .metadataError,
+        "there are logs here (such as \(orphan)), but no \(MetadataStore.fileName) that knows of them: "
           + "restore it from a backup, or import the partition directories into a new store", file: metadataPath)
     }
   }
@@ -126,7 +127,8 @@ struct BrokerOpening {
     for name in names where TopicName.parse(directory: name) != nil && !known.contains(name) {
       context.warn(
         EventLogError(
-          .storageError, "no topic owns this directory; it is left alone. Import it to take it in", file: path + "/" + name))
+          .storageError, "no topic owns this directory; it is left alone. Import it to take it in",
+          file: path + "/" + name))
     }
   }
 
@@ -148,7 +150,8 @@ struct BrokerOpening {
         guard let (topicPartition, end) = ends[partition], offset.offset > end else { continue }
         context.warn(
           EventLogError(
-            .offsetOutOfRange, "group \(group) had committed \(offset.offset), but after the unclean stop the log ends at "
+            .offsetOutOfRange,
+            "group \(group) had committed \(offset.offset), but after the unclean stop the log ends at "
               + "\(end): the group goes on there", offset: offset.offset
           ).at(topicPartition))
         var lowered = offset

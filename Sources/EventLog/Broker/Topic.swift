@@ -107,11 +107,13 @@ enum Partition: Sendable {
     case .log(let log):
       return try log.read(
         from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
-        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted, checksCRC: checksCRC, after: position)
+        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted, checksCRC: checksCRC,
+        after: position)
     case .reader(let reader):
       guard isolation == .readUncommitted else {
         throw EventLogError(
-          .readOnly, "isolation.level=read_committed needs the owner's view of transactions; a broker that was opened "
+          .readOnly,
+          "isolation.level=read_committed needs the owner's view of transactions; a broker that was opened "
             + "read-only has none"
         ).at(reader.topicPartition)
       }

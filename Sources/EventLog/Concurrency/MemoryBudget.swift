@@ -109,7 +109,8 @@ final class MemoryBudget: Sendable {
 
   private func exhausted() -> EventLogError {
     EventLogError(
-      .bufferExhausted, "buffer.memory (\(total) bytes) stayed full for max.block.ms (\(maxBlock)): records are sent "
+      .bufferExhausted,
+      "buffer.memory (\(total) bytes) stayed full for max.block.ms (\(maxBlock)): records are sent "
         + "faster than they are acknowledged")
   }
 }

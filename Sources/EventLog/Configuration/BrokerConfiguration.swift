@@ -62,7 +62,8 @@ public struct BrokerConfiguration: Sendable {
     ("log.index.size.max.bytes", "segment.index.bytes"), ("log.flush.interval.messages", "flush.messages"),
     ("log.flush.interval.ms", "flush.ms"), ("log.message.timestamp.type", "message.timestamp.type"),
     ("log.message.timestamp.before.max.ms", "message.timestamp.before.max.ms"),
-    ("log.message.timestamp.after.max.ms", "message.timestamp.after.max.ms"), ("message.max.bytes", "max.message.bytes"),
+    ("log.message.timestamp.after.max.ms", "message.timestamp.after.max.ms"),
+    ("message.max.bytes", "max.message.bytes"),
     ("compression.type", "compression.type"), ("log.segment.delete.delay.ms", "file.delete.delay.ms"),
     ("log.roll.jitter.ms", "segment.jitter.ms"), ("log.preallocate", "preallocate"),
   ]

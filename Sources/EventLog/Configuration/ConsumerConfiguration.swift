@@ -78,7 +78,8 @@ public struct ConsumerConfiguration: Sendable {
       for name in ConfigDefinition.split(list) {
         guard let assignor = GroupAssignor(rawValue: name) else {
           throw EventLogError(
-            .invalidConfig, "there is no assignor \"\(name)\" for partition.assignment.strategy; there are "
+            .invalidConfig,
+            "there is no assignor \"\(name)\" for partition.assignment.strategy; there are "
               + GroupAssignor.allCases.map(\.rawValue).joined(separator: ", "))
         }
         chosen.append(assignor)
@@ -101,7 +102,8 @@ public struct ConsumerConfiguration: Sendable {
       autoCommitInterval >= .zero, maxPollInterval > .zero
     else {
       throw EventLogError(
-        .invalidConfig, "fetch.max.bytes, max.partition.fetch.bytes, fetch.min.bytes, fetch.max.wait.ms and "
+        .invalidConfig,
+        "fetch.max.bytes, max.partition.fetch.bytes, fetch.min.bytes, fetch.max.wait.ms and "
           + "auto.commit.interval.ms may not be negative, max.poll.interval.ms has to be positive")
     }
     guard !assignors.isEmpty else {

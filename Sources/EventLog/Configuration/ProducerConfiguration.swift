@@ -60,7 +60,8 @@ public struct ProducerConfiguration: Sendable {
     try properties.integer("max.request.size", in: 0...Int64(Int32.max)) { maxRequestSize = Int($0) }
     try properties.boolean("partitioner.ignore.keys") { ignoresKeys = $0 }
     try properties.refuse(
-      "enable.idempotence", unless: ["false"], because: "this version has no idempotent producers yet; in one process "
+      "enable.idempotence", unless: ["false"],
+      because: "this version has no idempotent producers yet; in one process "
         + "an append is never sent twice")
     try properties.refuse("transactional.id", because: "this version has no transactions yet")
     try properties.refuse("partitioner.class", because: "set `partitioner` in code")

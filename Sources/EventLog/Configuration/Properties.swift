@@ -19,7 +19,8 @@ struct Properties {
     guard let number = Int64(text), range.contains(number) else {
       throw EventLogError(
         .invalidConfig,
-        "\"\(text)\" is no value for \(name): it has to be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        "\"\(text)\" is no value for \(name): it has to be a whole number from \(range.lowerBound) to \(range.upperBound)"
+      )
     }
     set(number)
   }
@@ -75,6 +76,7 @@ extension Duration {
   var milliseconds: Int64 {
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-    return overflow ? (seconds < 0 ? .min : .max) : product.addingReportingOverflow(attoseconds / 1_000_000_000_000_000).partialValue
+    return overflow
+      ? (seconds < 0 ? .min : .max) : product.addingReportingOverflow(attoseconds / 1_000_000_000_000_000).partialValue
   }
 }

@@ -99,16 +99,18 @@ extension Consumer {
     for (topicPartition, offset) in offsets
     where offset.metadata.utf8.count > broker.configuration.offsetMetadataMaxBytes {
       throw EventLogError(
-        .offsetMetadataTooLarge, "the metadata has \(offset.metadata.utf8.count) bytes; offset.metadata.max.bytes allows "
+        .offsetMetadataTooLarge,
+        "the metadata has \(offset.metadata.utf8.count) bytes; offset.metadata.max.bytes allows "
           + "\(broker.configuration.offsetMetadataMaxBytes)"
       ).at(topicPartition)
     }
     do throws(EventLogError) {
       try broker.groups.validateCommit(
         group, memberID: isMember ? membership.memberID ?? "" : nil, generation: isMember ? membership.generation : -1)
-    } catch where isMember {
+    } catch  where isMember {
       throw EventLogError(
-        .commitFailed, "the group went on without this member (\(error.code.name): \(error.message)); others may have "
+        .commitFailed,
+        "the group went on without this member (\(error.code.name): \(error.message)); others may have "
           + "read these records too. Poll more often, or raise max.poll.interval.ms")
     }
     try broker.offsets.commit(group, offsets, completion: completion)

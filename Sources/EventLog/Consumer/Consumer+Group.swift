@@ -4,7 +4,9 @@ extension Consumer {
   /// Joins the group, or joins again, where that is due: gives up what has to be given up first, and takes what the group
   /// gives. Returns without partitions where the group is not complete yet; its coordinator wakes the consumer then.
   func takePartInGroup() async throws {
-    guard let group = configuration.group, case .topics(let topics) = state.withLock({ $0.subscription }) else { return }
+    guard let group = configuration.group, case .topics(let topics) = state.withLock({ $0.subscription }) else {
+      return
+    }
     // Twice in a row at most: a cooperative rebalance that takes something away is followed by another at once.
     while true {
       let membership = state.withLock { $0.membership }
@@ -27,7 +29,9 @@ extension Consumer {
     // Kafka's rule: all assignors of a member have to be cooperative for it to keep its partitions.
     let isCooperative = configuration.assignors.allSatisfy(\.isCooperative)
     if !state.withLock({ $0.membership.isJoining }) {
-      if configuration.enableAutoCommit, state.withLock({ $0.membership.memberID != nil }) { await commitBeforeRebalance() }
+      if configuration.enableAutoCommit, state.withLock({ $0.membership.memberID != nil }) {
+        await commitBeforeRebalance()
+      }
       let given = state.withLock { state -> [TopicPartition] in
         let owned = state.positions.keys.sorted()
         return isCooperative ? owned.filter { !topics.contains($0.topic) } : owned

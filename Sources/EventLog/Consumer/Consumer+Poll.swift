@@ -51,7 +51,9 @@ extension Consumer {
   private func nextWake(before end: Int64, now: Int64, start: Int64) -> Int64? {
     var next = end
     if broker.isReadOnly { next = min(next, now + 20) }
-    if configuration.fetchMinBytes > 1 { next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds)) }
+    if configuration.fetchMinBytes > 1 {
+      next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds))
+    }
     if let commit = state.withLock({ $0.nextAutoCommit }) { next = min(next, max(commit, now + 1)) }
     return next == .max ? nil : next
   }
@@ -85,7 +87,7 @@ extension Consumer {
           batches += fetched.batches
           room -= fetched.batches.reduce(0) { $0 + $1.count }
           delivered.append(topicPartition)
-        } catch where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
+        } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
           position.seek(configuration.autoOffsetReset)
           signal.wake()
         } catch {
@@ -191,6 +193,8 @@ extension Consumer {
       }
     }
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(batches: Batches(consumer: consumer).makeAsyncIterator()) }
+    public func makeAsyncIterator() -> AsyncIterator {
+      AsyncIterator(batches: Batches(consumer: consumer).makeAsyncIterator())
+    }
   }
 }

@@ -65,7 +65,9 @@ extension Consumer {
   /// The end of each partition: the high watermark, or, for `read_committed`, the last stable offset.
   public func endOffsets(_ partitions: [TopicPartition]) throws -> [TopicPartition: Int64] {
     var result: [TopicPartition: Int64] = [:]
-    for partition in partitions { result[partition] = try broker.partition(partition).endOffset(configuration.isolation) }
+    for partition in partitions {
+      result[partition] = try broker.partition(partition).endOffset(configuration.isolation)
+    }
     return result
   }
 

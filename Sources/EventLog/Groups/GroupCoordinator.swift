@@ -100,7 +100,8 @@ final class GroupCoordinator: Sendable {
       }
       guard group.supportsAny(of: request.assignors, besides: id) else {
         throw EventLogError(
-          .inconsistentGroupProtocol, "group \(groupID) has members that know none of the assignors "
+          .inconsistentGroupProtocol,
+          "group \(groupID) has members that know none of the assignors "
             + request.assignors.map(\.rawValue).joined(separator: ", "))
       }
       let isNew = request.memberID == nil
@@ -193,7 +194,9 @@ final class GroupCoordinator: Sendable {
     var effects = Effects()
     state.withLock { state in
       for (id, var group) in state.groups
-      where group.state == .stable && group.members.values.contains(where: { !$0.request.topics.isDisjoint(with: topics) }) {
+      where group.state == .stable
+        && group.members.values.contains(where: { !$0.request.topics.isDisjoint(with: topics) })
+      {
         group.prepare(now: now, delay: 0, except: nil, &effects)
         state.groups[id] = group
       }

@@ -95,7 +95,9 @@ public struct LogFileDump: Sendable {
       try body(bytes[start..<(start + size)])
       start += size
     }
-    if start < bytes.count { throw EventLogError(.corruptMessage, "the last entry is cut off", file: path, position: Int64(start)) }
+    if start < bytes.count {
+      throw EventLogError(.corruptMessage, "the last entry is cut off", file: path, position: Int64(start))
+    }
   }
 
   private func dumpLog(records: Bool, _ body: (Entry) throws -> Void) throws {
@@ -141,7 +143,8 @@ public struct LogFileDump: Sendable {
         topicPartition: TopicName.parse(directory: parent) ?? TopicPartition(parent, 0), records: try view.records())
       batch.records = Array(
         ConsumerBatch(
-          storage: storage, offsets: view.header.baseOffset..<view.header.nextOffset, count: Int(view.header.recordCount)))
+          storage: storage, offsets: view.header.baseOffset..<view.header.nextOffset,
+          count: Int(view.header.recordCount)))
     } catch {
       batch.isValid = false
     }

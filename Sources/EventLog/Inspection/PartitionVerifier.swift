@@ -66,7 +66,9 @@ struct PartitionVerifier {
         report.records += Int(header.recordCount)
         report.sizeInBytes += Int64(header.sizeInBytes)
         if header.baseOffset < bounds.end {
-          fault(files.log, position, "the batch begins at \(header.baseOffset), where \(bounds.end) is due", header.baseOffset)
+          fault(
+            files.log, position, "the batch begins at \(header.baseOffset), where \(bounds.end) is due",
+            header.baseOffset)
         }
         bounds.end = max(bounds.end, header.nextOffset)
         largest = max(largest, header.maxTimestamp)
@@ -148,7 +150,8 @@ struct PartitionVerifier {
       }
       if let largest = seen.maxTimestamp[offset], largest < entry.timestamp {
         fault(
-          files.timeIndex, position, "the entry says \(entry.timestamp), but up to there the largest is \(largest)", offset)
+          files.timeIndex, position, "the entry says \(entry.timestamp), but up to there the largest is \(largest)",
+          offset)
       }
     }
   }

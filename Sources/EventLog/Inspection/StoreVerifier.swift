@@ -124,7 +124,8 @@ public struct StoreVerifier: Sendable {
   }
 
   private static func topicID(_ directory: String) -> String? {
-    guard let bytes = try? LocalFileSystem().contents(of: directory + "/" + PartitionMetadataFile.name, limit: 4096) else {
+    guard let bytes = try? LocalFileSystem().contents(of: directory + "/" + PartitionMetadataFile.name, limit: 4096)
+    else {
       return nil
     }
     return try? PartitionMetadataFile(text: String(decoding: bytes, as: UTF8.self)).topicID

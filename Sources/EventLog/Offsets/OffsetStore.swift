@@ -146,7 +146,8 @@ final class OffsetStore: Sendable {
   private func syncLogs(_ batch: [Pending]) throws(EventLogError) {
     for commit in batch {
       for (id, offset) in commit.offsets {
-        guard let name = topics.name(of: id.topic), let topic = topics.find(name), id.partition < topic.partitions.count,
+        guard let name = topics.name(of: id.topic), let topic = topics.find(name),
+          id.partition < topic.partitions.count,
           case .log(let log) = topic.partitions[id.partition]
         else { continue }
         // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.

@@ -131,7 +131,8 @@ public final class Producer: Sendable {
   func checkSize(_ size: Int, _ topicPartition: TopicPartition) throws(EventLogError) {
     guard size <= configuration.maxRequestSize else {
       throw EventLogError(
-        .messageTooLarge, "the record has \(size) bytes with its batch; max.request.size allows "
+        .messageTooLarge,
+        "the record has \(size) bytes with its batch; max.request.size allows "
           + "\(configuration.maxRequestSize)"
       ).at(topicPartition)
     }

@@ -41,16 +41,22 @@ struct ConsumeCommand: AsyncParsableCommand {
   @Option(name: .shortAndLong, help: "Only this partition; not with --group.") var partition: Int?
   @Option(name: .shortAndLong, help: "Read as a member of this group, from what it has committed.") var group: String?
   @Option(help: "How many members of the group to run.") var members = 1
-  @Option(name: [.customLong("from"), .customShort("o")], help: "beginning, end, an offset, or @TIMESTAMP (ms). For a group: where it has committed nothing.")
+  @Option(
+    name: [.customLong("from"), .customShort("o")],
+    help: "beginning, end, an offset, or @TIMESTAMP (ms). For a group: where it has committed nothing.")
   var from: StartPosition = .beginning
   @Flag(name: .long, help: "Go on, and wait for more.") var follow = false
   @Option(name: [.customLong("max"), .customShort("c")], help: "End after so many records.") var max: Int?
-  @Option(name: .long, help: "How to print: %t %p %o %k %s %h %T %K %S and \\n; \"%s\\n\" if not said.") var format: String?
-  @Flag(name: [.customLong("json"), .customShort("J")], help: "Print an object a record, as kcat -J does.") var json = false
+  @Option(name: .long, help: "How to print: %t %p %o %k %s %h %T %K %S and \\n; \"%s\\n\" if not said.") var format:
+    String?
+  @Flag(name: [.customLong("json"), .customShort("J")], help: "Print an object a record, as kcat -J does.") var json =
+    false
 
   func validate() throws {
     if json, format != nil { throw ValidationError("--json and --format exclude each other") }
-    if group != nil, partition != nil { throw ValidationError("a group shares all partitions: --partition does not go with it") }
+    if group != nil, partition != nil {
+      throw ValidationError("a group shares all partitions: --partition does not go with it")
+    }
     if members < 1 || (members > 1 && group == nil) { throw ValidationError("--members is for groups, and at least 1") }
     if let max, max < 0 { throw ValidationError("--max can't be negative") }
     if let partition, partition < 0 { throw ValidationError("--partition can't be negative") }
@@ -136,7 +142,9 @@ struct ConsumeCommand: AsyncParsableCommand {
       consumers.append(try broker.consumer(group: group, topics: [topic], configuration))
     }
     var ends: [TopicPartition: Int64] = [:]
-    for partition in partitions { ends[partition] = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0 }
+    for partition in partitions {
+      ends[partition] = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
+    }
     try presetPositions(group, broker, partitions, ends)
     var positions: [TopicPartition: Int64] = [:]
     while printer.remaining > 0, !signals.mustStop {

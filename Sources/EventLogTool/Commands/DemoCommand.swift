@@ -10,7 +10,8 @@ struct DemoCommand: AsyncParsableCommand {
   @Option(name: .shortAndLong, help: "The lines to send, in place of some of this machine's.") var file: String?
 
   func run() async throws {
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("eventlog-demo-\(UUID().uuidString)").path
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("eventlog-demo-\(UUID().uuidString)")
+      .path
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let (source, lines) = try input()
     let half = lines.count / 2
@@ -20,7 +21,8 @@ struct DemoCommand: AsyncParsableCommand {
     try broker.admin.createTopic("events", partitions: 4)
     let producer = try broker.producer()
     try await producer.send(lines.map { Record(key: Self.key($0), value: $0) }, to: "events")
-    try Terminal.line("sent \(lines.count) lines of \(source) to 4 partitions in \(Self.milliseconds(since: sent)) ms, on the disk")
+    try Terminal.line(
+      "sent \(lines.count) lines of \(source) to 4 partitions in \(Self.milliseconds(since: sent)) ms, on the disk")
 
     var tally = Tally()
     let first = try broker.consumer(group: "demo", topics: ["events"], Self.consumerConfiguration)
@@ -81,7 +83,8 @@ struct DemoCommand: AsyncParsableCommand {
   }
 
   private func input() throws -> (source: String, lines: [[UInt8]]) {
-    let candidates = file.map { [$0] } ?? ["/var/log/dpkg.log", "/var/lib/dpkg/status", "/etc/services", "/proc/self/maps"]
+    let candidates =
+      file.map { [$0] } ?? ["/var/log/dpkg.log", "/var/lib/dpkg/status", "/etc/services", "/proc/self/maps"]
     for path in candidates {
       guard FileManager.default.isReadableFile(atPath: path) else { continue }
       var reader = try LineReader(file: path)

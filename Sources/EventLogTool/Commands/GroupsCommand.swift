@@ -80,11 +80,14 @@ struct GroupsCommand: ParsableCommand {
       let all = try broker.admin.describeTopic(topic).partitions.map { TopicPartition(topic, $0.partition) }
       let partitions = partition.map { number in all.filter { $0.partition == number } } ?? all
       guard !partitions.isEmpty else {
-        throw EventLogError(.unknownTopicOrPartition, "the topic has no such partition", topic: topic, partition: partition)
+        throw EventLogError(
+          .unknownTopicOrPartition, "the topic has no such partition", topic: topic, partition: partition)
       }
       let committed = (try? broker.admin.listConsumerGroupOffsets(group)) ?? [:]
       var plan: [TopicPartition: OffsetAndMetadata] = [:]
-      for partition in partitions { plan[partition] = OffsetAndMetadata(try target(broker, partition, committed[partition])) }
+      for partition in partitions {
+        plan[partition] = OffsetAndMetadata(try target(broker, partition, committed[partition]))
+      }
       if execute { try broker.admin.alterConsumerGroupOffsets(group, plan) }
       for (partition, offset) in plan.sorted(by: { $0.key < $1.key }) {
         try Terminal.line(
@@ -98,12 +101,15 @@ struct GroupsCommand: ParsableCommand {
     }
 
     /// Where to, kept within what the log holds, as Kafka's tool does.
-    private func target(_ broker: Broker, _ partition: TopicPartition, _ committed: OffsetAndMetadata?) throws -> Int64 {
+    private func target(_ broker: Broker, _ partition: TopicPartition, _ committed: OffsetAndMetadata?) throws -> Int64
+    {
       let first = try broker.admin.listOffsets([partition: .earliest])[partition]??.offset ?? 0
       let end = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
       if toEarliest { return first }
       if toLatest { return end }
-      if let toTimestamp { return try broker.admin.listOffsets([partition: .timestamp(toTimestamp)])[partition]??.offset ?? end }
+      if let toTimestamp {
+        return try broker.admin.listOffsets([partition: .timestamp(toTimestamp)])[partition]??.offset ?? end
+      }
       let wanted = toOffset ?? (committed?.offset ?? first).addingReportingOverflow(shiftBy ?? 0).partialValue
       return min(max(wanted, first), end)
     }

@@ -35,13 +35,16 @@ struct ProduceCommand: ParsableCommand {
   @Option(name: [.customShort("z"), .customLong("compression")], help: "none, gzip, snappy, lz4 or zstd.")
   var compression: CompressionType = .none
   @Option(name: .shortAndLong, help: "Read this file in place of standard input.") var file: String?
-  @Flag(name: [.customShort("Z"), .customLong("null")], help: "An empty value is a null: a tombstone.") var emptyIsNull = false
+  @Flag(name: [.customShort("Z"), .customLong("null")], help: "An empty value is a null: a tombstone.")
+  var emptyIsNull = false
   @Flag(help: "Print PARTITION OFFSET for each record, once it counts as written.") var printOffsets = false
   @Flag(help: "Print the same as JSON.") var json = false
   @Flag(help: "Create the topic if it does not exist.") var createTopic = false
 
   func validate() throws {
-    if keySeparator != nil, keyField != nil { throw ValidationError("--key-separator and --key-field exclude each other") }
+    if keySeparator != nil, keyField != nil {
+      throw ValidationError("--key-separator and --key-field exclude each other")
+    }
     if let keySeparator, keySeparator.isEmpty { throw ValidationError("--key-separator may not be empty") }
     if let keyField, keyField < 1 { throw ValidationError("--key-field counts from 1") }
     if printOffsets || json, acks == .none { throw ValidationError("with --acks 0 no offset is told") }
@@ -67,10 +70,11 @@ struct ProduceCommand: ParsableCommand {
       while start < lines.endIndex {
         // Bounded batches: an acknowledgement comes soon, and memory stays small.
         var bytes = 0
-        let end = lines[start...].firstIndex { line in
-          defer { bytes += line.count + 32 }
-          return bytes + line.count > 128 << 10 && bytes > 0
-        } ?? lines.endIndex
+        let end =
+          lines[start...].firstIndex { line in
+            defer { bytes += line.count + 32 }
+            return bytes + line.count > 128 << 10 && bytes > 0
+          } ?? lines.endIndex
         try send(lines[start..<end].map { record($0, headers) }, with: producer)
         done += Int64(bytes)
         start = end
@@ -94,7 +98,8 @@ struct ProduceCommand: ParsableCommand {
     for (partition, offset) in sent {
       try output.line(
         json
-          ? JSON.object([("topic", .string(topic)), ("partition", .number(partition)), ("offset", .number(offset))]).text
+          ? JSON.object([("topic", .string(topic)), ("partition", .number(partition)), ("offset", .number(offset))])
+            .text
           : "\(partition) \(offset)")
     }
     try output.flush()

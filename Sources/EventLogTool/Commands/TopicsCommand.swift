@@ -93,7 +93,8 @@ struct TopicsCommand: ParsableCommand {
       let broker = try store.open()
       defer { try? broker.close() }
       let operations =
-        config.map { AlterConfigOperation.set($0.name, $0.value) } + deleteConfig.map { AlterConfigOperation.delete($0) }
+        config.map { AlterConfigOperation.set($0.name, $0.value) }
+        + deleteConfig.map { AlterConfigOperation.delete($0) }
       if !operations.isEmpty { try broker.admin.alterConfigs(topic, operations) }
       if let partitions { try broker.admin.createPartitions(topic, to: partitions) }
       try broker.close()

@@ -54,7 +54,8 @@ package enum RecordBatchCheck {
       let delta = cursor.record.offsetDelta
       guard delta > previous, delta <= batch.header.lastOffsetDelta else {
         throw EventLogError(
-          .invalidRecord, "offset delta \(delta) follows \(previous), in a batch that ends at "
+          .invalidRecord,
+          "offset delta \(delta) follows \(previous), in a batch that ends at "
             + "\(batch.header.lastOffsetDelta)", offset: batch.header.baseOffset)
       }
       previous = delta

@@ -18,7 +18,8 @@
         let packed = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
           var size = bound
           let code = buffer.withMemoryRebound(to: CChar.self) { target in
-            snappy_compress(block.baseAddress?.assumingMemoryBound(to: CChar.self), block.count, target.baseAddress, &size)
+            snappy_compress(
+              block.baseAddress?.assumingMemoryBound(to: CChar.self), block.count, target.baseAddress, &size)
           }
           count = code == SNAPPY_OK ? size : 0
         }
@@ -31,7 +32,8 @@
     }
 
     static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
-      guard input.count >= headerSize, input.prefix(magic.count).elementsEqual(magic), let base = input.baseAddress else {
+      guard input.count >= headerSize, input.prefix(magic.count).elementsEqual(magic), let base = input.baseAddress
+      else {
         // The Java library takes a bare block as well.
         return try block(input, into: &output)
       }
@@ -45,7 +47,9 @@
           position += headerSize - 4
           continue
         }
-        guard size > 0, size <= input.count - position else { throw Codec.damaged(.snappy, "a block's length is wrong") }
+        guard size > 0, size <= input.count - position else {
+          throw Codec.damaged(.snappy, "a block's length is wrong")
+        }
         try block(UnsafeRawBufferPointer(rebasing: input[position..<(position + size)]), into: &output)
         position += size
       }
@@ -60,7 +64,9 @@
       // No block can expand more than this: a larger number is a lie that would cost memory.
       guard size <= input.count * 64 + 64 else { throw Codec.damaged(.snappy, "a block's stated size is impossible") }
       let room = try output.room(size)
-      guard snappy_uncompress(source, input.count, room.baseAddress?.assumingMemoryBound(to: CChar.self), &size) == SNAPPY_OK
+      guard
+        snappy_uncompress(source, input.count, room.baseAddress?.assumingMemoryBound(to: CChar.self), &size)
+          == SNAPPY_OK
       else { throw Codec.damaged(.snappy, "a block does not decompress") }
       output.filled(size)
     }

@@ -208,8 +208,9 @@ struct LogLoader {
           return scan
         }
         // The checksum says nothing about the base offset: an old batch behind a hole has a good one too.
-        guard header.baseOffset == scan.nextOffset || (configuration.isCompacted && header.baseOffset > scan.nextOffset)
-          || allowsGap(header, after: scan, position)
+        guard
+          header.baseOffset == scan.nextOffset || (configuration.isCompacted && header.baseOffset > scan.nextOffset)
+            || allowsGap(header, after: scan, position)
         else {
           scan.why = .invalid("offset \(header.baseOffset) follows where \(scan.nextOffset) is due")
           return scan

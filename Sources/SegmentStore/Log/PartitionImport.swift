@@ -70,7 +70,8 @@ package struct PartitionImport {
       totalBytes += try fileSystem.status(source + "/" + name)?.size ?? 0
     }
     guard !bases.isEmpty else {
-      throw EventLogError(.invalidRequest, "there is no segment (NNNNNNNNNNNNNNNNNNNN.log) in the directory", file: source)
+      throw EventLogError(
+        .invalidRequest, "there is no segment (NNNNNNNNNNNNNNNNNNNN.log) in the directory", file: source)
     }
     return bases.sorted()
   }
@@ -136,7 +137,8 @@ package struct PartitionImport {
     }
     guard header.baseOffset >= summary.logEndOffset else {
       throw EventLogError(
-        .corruptMessage, "the batch begins at \(header.baseOffset), where \(summary.logEndOffset) or later is due; "
+        .corruptMessage,
+        "the batch begins at \(header.baseOffset), where \(summary.logEndOffset) or later is due; "
           + "nothing was imported", offset: header.baseOffset)
     }
     guard header.lastOffset - base <= Int64(Int32.max) else {

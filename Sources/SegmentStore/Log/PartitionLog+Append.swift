@@ -103,7 +103,8 @@ extension PartitionLog {
     var small = measure
     small.payloadSize = compressed.count
     let result = try state.withLock { state throws(EventLogError) -> AppendResult in
-      try appendInPlace(&state, small, now: now, isDurable: options.isDurable, compression: compression.type) { target in
+      try appendInPlace(&state, small, now: now, isDurable: options.isDurable, compression: compression.type) {
+        target in
         compressed.withUnsafeBytes { bytes in
           if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
         }
@@ -216,11 +217,13 @@ extension PartitionLog {
       error = failure
     } else if measure.batchSize > configuration.maxMessageBytes {
       error = EventLogError(
-        .messageTooLarge, "the batch has \(measure.batchSize) bytes; max.message.bytes allows "
+        .messageTooLarge,
+        "the batch has \(measure.batchSize) bytes; max.message.bytes allows "
           + "\(configuration.maxMessageBytes): send less, or raise it")
     } else if measure.batchSize > configuration.segmentBytes {
       error = EventLogError(
-        .recordListTooLarge, "the batch has \(measure.batchSize) bytes, more than a whole segment may have: "
+        .recordListTooLarge,
+        "the batch has \(measure.batchSize) bytes, more than a whole segment may have: "
           + "segment.bytes is \(configuration.segmentBytes)")
     } else if configuration.isCompacted, let index = measure.firstNullKey {
       error = EventLogError(
@@ -228,7 +231,8 @@ extension PartitionLog {
     } else {
       let range = configuration.acceptedTimestamps(now: now)
       error = EventLogError(
-        .invalidTimestamp, "the timestamp of record \(measure.firstBadTimestamp ?? 0) of the batch is outside of "
+        .invalidTimestamp,
+        "the timestamp of record \(measure.firstBadTimestamp ?? 0) of the batch is outside of "
           + "\(range.lowerBound) to \(range.upperBound), which message.timestamp.before.max.ms and after.max.ms allow")
     }
     return error.at(topicPartition)

@@ -72,7 +72,8 @@ extension PartitionLog {
       guard state.active.reserved > state.active.position || state.active.isIndexDirty else { return }
       state.active.index.close()
       if state.active.isIndexDirty {
-        try IndexFile.write(state.active.index.offsets, state.active.index.times, state.active.files, context.fileSystem)
+        try IndexFile.write(
+          state.active.index.offsets, state.active.index.times, state.active.files, context.fileSystem)
         state.active.isIndexDirty = false
       }
       guard state.active.reserved > state.active.position else { return }

@@ -105,7 +105,8 @@ extension PartitionLog {
       let batch = RecordBatchView(region: region, start: position, header: header)
       if checksCRC, !batch.hasValidChecksum {
         throw EventLogError(
-          .corruptMessage, "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to "
+          .corruptMessage,
+          "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to "
             + "go on without it", offset: header.baseOffset, file: segment.files.log, position: Int64(position))
       }
       position += header.sizeInBytes

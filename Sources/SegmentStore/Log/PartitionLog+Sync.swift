@@ -154,7 +154,8 @@ extension PartitionLog {
       try makeDurable(work)
     } catch {
       failure = EventLogError(
-        .storageError, "a sync failed, so that nothing more can be promised here: \(error.message); close the broker, "
+        .storageError,
+        "a sync failed, so that nothing more can be promised here: \(error.message); close the broker, "
           + "see to the disk, and open it again", file: error.file, errno: error.errno
       ).at(topicPartition)
       SyncFailureMark(directory: directory).make(context.fileSystem)

@@ -32,7 +32,8 @@ package final class StoreContext: Sendable {
     populateThread = WorkerPool(threads: 1)
     contents = SegmentContentsCache(limit: closedSegmentsKept)
     var limit = rlimit()
-    let soft = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? Int(clamping: limit.rlim_cur) : 1024
+    let soft =
+      getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? Int(clamping: limit.rlim_cur) : 1024
     // Half is left to the process, to SQLite and to files that are open for a moment.
     descriptorsLeft = Atomic(max(16, min(soft / 2, 4096)))
   }

@@ -42,7 +42,8 @@ struct BrokerTests {
     try broker.close()
   }
 
-  @Test("goes on after an unclean stop with everything that was acknowledged, and brings back offsets that point beyond")
+  @Test(
+    "goes on after an unclean stop with everything that was acknowledged, and brings back offsets that point beyond")
   func uncleanStop() async throws {
     let directory = try TemporaryDirectory()
     let copy = try TemporaryDirectory()

@@ -27,7 +27,8 @@ struct TopicConfigsTests {
       ("cleanup.policy", "compact, delete", true), ("cleanup.policy", "compact,erase", false),
       ("message.timestamp.type", "createtime", false), ("preallocate", "TRUE", true), ("preallocate", "yes", false),
       ("flush.messages", "0", false), ("min.insync.replicas", "2", false), ("compression.type", "none", false),
-      ("compression.type", "uncompressed", true), ("max.message.bytes", " 5 ", true), ("max.message.bytes", "5k", false),
+      ("compression.type", "uncompressed", true), ("max.message.bytes", " 5 ", true),
+      ("max.message.bytes", "5k", false),
       ("compression.zstd.level", "-131072", true), ("compression.zstd.level", "23", false),
     ])
   func bounds(name: String, value: String, isAccepted: Bool) throws {
@@ -49,7 +50,8 @@ struct TopicConfigsTests {
     #expect(
       try BrokerConfiguration(properties: all.filter { $0.key != "log.retention.ms" }).topicDefaults["retention.ms"]
         == "120000")
-    #expect(try BrokerConfiguration(properties: ["log.retention.hours": "1"]).topicDefaults["retention.ms"] == "3600000")
+    #expect(
+      try BrokerConfiguration(properties: ["log.retention.hours": "1"]).topicDefaults["retention.ms"] == "3600000")
     #expect(throws: EventLogError.self) { try BrokerConfiguration(properties: ["log.retention.years": "1"]) }
   }
 }

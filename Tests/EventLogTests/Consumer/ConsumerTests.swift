@@ -26,7 +26,9 @@ struct ConsumerTests {
     let consumer = try broker.consumer(group: "billing", topics: ["orders"])
     var values: [Int] = []
     while values.count < 40 {
-      for record in try await consumer.poll(timeout: .seconds(5)) { values.append(try #require(Int(record.valueString ?? ""))) }
+      for record in try await consumer.poll(timeout: .seconds(5)) {
+        values.append(try #require(Int(record.valueString ?? "")))
+      }
     }
     #expect(values.count == 40)
     #expect(try await consumer.poll(timeout: .zero).isEmpty)

@@ -142,11 +142,13 @@ struct GroupCoordinatorTests {
     let topics = ["t1": 3, "t2": 3]
     #expect(
       RangeAssignor.assign(topics, members) == [
-        "c10": [.init("t1", 0), .init("t1", 1), .init("t2", 0), .init("t2", 1)], "c2": [.init("t1", 2), .init("t2", 2)],
+        "c10": [.init("t1", 0), .init("t1", 1), .init("t2", 0), .init("t2", 1)],
+        "c2": [.init("t1", 2), .init("t2", 2)],
       ])
     #expect(
       RoundRobinAssignor.assign(topics, members) == [
-        "c10": [.init("t1", 0), .init("t1", 2), .init("t2", 1)], "c2": [.init("t1", 1), .init("t2", 0), .init("t2", 2)],
+        "c10": [.init("t1", 0), .init("t1", 2), .init("t2", 1)],
+        "c2": [.init("t1", 1), .init("t2", 0), .init("t2", 2)],
       ])
   }
 
@@ -155,7 +157,8 @@ struct GroupCoordinatorTests {
     let all = (0..<6).map { TopicPartition("t", $0) }
     let members = [
       AssignorMember(id: "a", topics: ["t"], owned: Array(all[..<3]), generation: 1),
-      AssignorMember(id: "b", topics: ["t"], owned: Array(all[3...]), generation: 1), AssignorMember(id: "c", topics: ["t"]),
+      AssignorMember(id: "b", topics: ["t"], owned: Array(all[3...]), generation: 1),
+      AssignorMember(id: "c", topics: ["t"]),
     ]
     let result = StickyAssignor.assign(["t": 6], members)
     #expect(result.values.allSatisfy { $0.count == 2 })

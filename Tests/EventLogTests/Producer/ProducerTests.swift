@@ -48,7 +48,9 @@ struct ProducerTests {
     let producer = try broker.producer(configuration)
     let records = [
       Record(key: nil as [UInt8]?, value: nil), Record(key: [], value: []), Record(key: [0xff, 0], value: [0x0d]),
-      Record(value: [UInt8](repeating: 7, count: 50_000), headers: [.init("a", [1]), .init("a", nil), .init("", [])], timestamp: 5),
+      Record(
+        value: [UInt8](repeating: 7, count: 50_000), headers: [.init("a", [1]), .init("a", nil), .init("", [])],
+        timestamp: 5),
     ]
     try await producer.send(records, to: "t")
     let consumer = try broker.consumer()

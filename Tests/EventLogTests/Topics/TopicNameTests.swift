@@ -9,7 +9,9 @@ struct TopicNameTests {
   func directories() {
     #expect(TopicName.parse(directory: "a-b-12") == TopicPartition("a-b", 12))
     #expect(TopicName.parse(directory: "a--0") == TopicPartition("a-", 0))
-    for name in ["a", "a-", "-1", "a-01", "a-+1", "a--1x", "a-2147483648", "a-0-delete", "a-0.sync-failed", ".-0", "a b-0"] {
+    for name in [
+      "a", "a-", "-1", "a-01", "a-+1", "a--1x", "a-2147483648", "a-0-delete", "a-0.sync-failed", ".-0", "a b-0",
+    ] {
       #expect(TopicName.parse(directory: name) == nil, "\(name)")
     }
   }

@@ -8,7 +8,9 @@ struct VarintTests {
     var generator = SeededGenerator(seed: seed)
     var values: [Int64] = [0, -1, 1, 63, 64, -64, -65, .min, .max, Int64(Int32.max), Int64(Int32.min)]
     for bits in 0..<63 { values += [1 << Int64(bits), (1 << Int64(bits)) - 1, -(1 << Int64(bits))] }
-    for _ in 0..<2000 { values.append(Int64(bitPattern: generator.next() >> UInt64.random(in: 0..<64, using: &generator))) }
+    for _ in 0..<2000 {
+      values.append(Int64(bitPattern: generator.next() >> UInt64.random(in: 0..<64, using: &generator)))
+    }
     for value in values {
       var buffer = [UInt8](repeating: 0xee, count: 12)
       let (written, read) = buffer.withUnsafeMutableBytes { bytes -> (Int, Int64?) in

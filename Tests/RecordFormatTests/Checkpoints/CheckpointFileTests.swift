@@ -5,7 +5,8 @@ import Testing
 struct CheckpointFileTests {
   @Test("are Kafka's, byte for byte")
   func bytes() throws {
-    #expect(PartitionMetadataFile(topicID: "KJpvEw0zRGiHMBFLkACnpQ").text == "version: 0\ntopic_id: KJpvEw0zRGiHMBFLkACnpQ")
+    #expect(
+      PartitionMetadataFile(topicID: "KJpvEw0zRGiHMBFLkACnpQ").text == "version: 0\ntopic_id: KJpvEw0zRGiHMBFLkACnpQ")
     let epochs = LeaderEpochCheckpoint(entries: [.init(epoch: 0, startOffset: 0), .init(epoch: 3, startOffset: 17)])
     #expect(epochs.text == "0\n2\n0 0\n3 17\n")
     #expect(try LeaderEpochCheckpoint(text: epochs.text) == epochs)

@@ -10,7 +10,8 @@ struct CodecTests {
     return [
       [], [0], [UInt8](repeating: 65, count: 300_000),
       (0..<200_000).map { _ in UInt8.random(in: 0...255, using: &generator) },
-      (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 97) }, Array("the same again, ".utf8) + Array("the same again, ".utf8),
+      (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 97) },
+      Array("the same again, ".utf8) + Array("the same again, ".utf8),
     ]
   }
 

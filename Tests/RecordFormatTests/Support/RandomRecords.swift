@@ -49,7 +49,11 @@ enum Batches {
     let size = RecordBatchHeader.size + payload.count
     return MemoryRegion(capacity: size) { target in
       guard let base = target.baseAddress else { return 0 }
-      payload.withUnsafeBytes { if let source = $0.baseAddress { (base + RecordBatchHeader.size).copyMemory(from: source, byteCount: payload.count) } }
+      payload.withUnsafeBytes {
+        if let source = $0.baseAddress {
+          (base + RecordBatchHeader.size).copyMemory(from: source, byteCount: payload.count)
+        }
+      }
       var header = RecordBatchHeader(
         baseOffset: baseOffset, batchLength: Int32(size - RecordBatchHeader.logOverhead),
         attributes: BatchAttributes(compression: compression), lastOffsetDelta: Int32(records.count - 1),

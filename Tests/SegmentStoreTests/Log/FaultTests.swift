@@ -124,7 +124,9 @@ struct PowerCutTests {
       }
       let recovered = try TestLog(after.path, configuration).open()
       let values = try recovered.values()
-      for (offset, value) in acknowledged { #expect(values[offset] == value, "seed \(seed), step \(step), offset \(offset)") }
+      for (offset, value) in acknowledged {
+        #expect(values[offset] == value, "seed \(seed), step \(step), offset \(offset)")
+      }
       recovered.abandon(EventLogError(.illegalState, "done"))
     }
     _ = try log.close()

@@ -29,7 +29,8 @@ struct PartitionLogTests {
         log = try test.open(checkpoint, wasClean: true)
       case 2:
         let from = Int64.random(in: 0...Int64(model.count), using: &generator)
-        #expect(try log.values(from: from) == model.filter { $0.key >= from }, "seed \(seed), step \(step), from \(from)")
+        #expect(
+          try log.values(from: from) == model.filter { $0.key >= from }, "seed \(seed), step \(step), from \(from)")
       default:
         let text = String(repeating: "x", count: Int.random(in: 0..<400, using: &generator)) + "\(step)"
         let offset = try log.append(text, durably: Bool.random(using: &generator))

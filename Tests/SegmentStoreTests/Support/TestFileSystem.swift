@@ -47,7 +47,8 @@ final class TestFileSystem: FileSystem {
     let error = state.withLock { state -> EventLogError? in
       let number = state.calls[call, default: 0]
       state.calls[call] = number + 1
-      guard let fault = state.fault, fault.call == call, number == fault.after || (fault.isPermanent && number > fault.after)
+      guard let fault = state.fault, fault.call == call,
+        number == fault.after || (fault.isPermanent && number > fault.after)
       else { return nil }
       return fault.error
     }
@@ -98,12 +99,16 @@ final class TestFileSystem: FileSystem {
     _ file: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64, path: String
   ) throws(EventLogError) -> Int { try local.read(file, into: buffer, at: offset, path: path) }
 
-  func write(_ file: FileDescriptor, _ bytes: UnsafeRawBufferPointer, at offset: Int64, path: String) throws(EventLogError) {
+  func write(_ file: FileDescriptor, _ bytes: UnsafeRawBufferPointer, at offset: Int64, path: String)
+    throws(EventLogError)
+  {
     try check(.write)
     try local.write(file, bytes, at: offset, path: path)
   }
 
-  func size(of file: FileDescriptor, path: String) throws(EventLogError) -> Int64 { try local.size(of: file, path: path) }
+  func size(of file: FileDescriptor, path: String) throws(EventLogError) -> Int64 {
+    try local.size(of: file, path: path)
+  }
 
   func allocate(_ file: FileDescriptor, from offset: Int64, count: Int64, path: String) throws(EventLogError) {
     try check(.allocate)
@@ -131,7 +136,9 @@ final class TestFileSystem: FileSystem {
     state.withLock { $0.names[path] = found }
   }
 
-  func map(_ file: FileDescriptor, count: Int, writable: Bool, path: String) throws(EventLogError) -> UnsafeMutableRawPointer {
+  func map(_ file: FileDescriptor, count: Int, writable: Bool, path: String) throws(EventLogError)
+    -> UnsafeMutableRawPointer
+  {
     try check(.map)
     return try local.map(file, count: count, writable: writable, path: path)
   }
