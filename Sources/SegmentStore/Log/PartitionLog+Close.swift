@@ -38,6 +38,7 @@ extension PartitionLog {
     let waiters = state.withLock { state -> [SyncWaiter] in
       state.isClosed = true
       state.failure = reason
+      isAbandoned.store(true, ordering: .releasing)
       let waiters = state.syncWaiters
       state.syncWaiters = []
       return waiters

@@ -38,6 +38,7 @@ extension PartitionLog {
     from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true, isolation: IsolationLevel = .readUncommitted,
     checksCRC: Bool = true, after position: ReadPosition? = nil
   ) throws(EventLogError) -> FetchedBatches {
+    if isAbandoned.load(ordering: .acquiring), let failure { throw failure }
     let start = logStartOffset
     guard offset >= start, offset <= logEndOffset else {
       throw EventLogError(
@@ -94,7 +95,14 @@ extension PartitionLog {
     let region = try segment.loadedContents(context).region
     var position = place.position
     while position < size {
-      let header = try header(in: region, at: position, size: size, segment)
+      let header: RecordBatchHeader
+      do throws(EventLogError) {
+        header = try self.header(in: region, at: position, size: size, segment)
+      } catch {
+        // What came before the damage is returned first; the next read begins with it, and says so.
+        if !result.batches.isEmpty { return true }
+        throw error
+      }
       guard header.nextOffset > result.nextOffset else {
         position += header.sizeInBytes
         continue
@@ -104,6 +112,7 @@ extension PartitionLog {
       if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
       let batch = RecordBatchView(region: region, start: position, header: header)
       if checksCRC, !batch.hasValidChecksum {
+        if !isFirst { return true }
         throw EventLogError(
           .corruptMessage,
           "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to "

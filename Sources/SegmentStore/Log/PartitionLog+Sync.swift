@@ -1,3 +1,4 @@
+internal import Glibc
 package import RecordFormat
 
 // One sync serves everybody who waits: it makes durable all that was appended before it began. Whoever comes while it
@@ -82,6 +83,7 @@ extension PartitionLog {
 
   private func syncWhileNeeded() {
     while true {
+      gatherWaiters()
       let failure = syncOnce()
       let isDone = state.withLock { state -> Bool in
         guard isSyncDone(state, after: failure) else { return false }
@@ -133,6 +135,17 @@ extension PartitionLog {
     }
   }
 
+  /// Those whom the last sync served are about to append again: given a moment, they share the next one, where each that
+  /// came too late would wait for two.
+  private func gatherWaiters() {
+    let expected = state.withLock { $0.lastServed }
+    guard expected > 1 else { return }
+    for _ in 0..<100 {
+      if state.withLock({ $0.syncWaiters.count }) >= expected { return }
+      sched_yield()
+    }
+  }
+
   /// What one sync is to make durable.
   private struct Work {
     var target: Int64
@@ -145,8 +158,9 @@ extension PartitionLog {
   private func syncOnce() -> EventLogError? {
     let work = state.withLock { state -> Work in
       state.firstUndurableAfterSync = nil
-      let names = state.hasNewNames
-      state.hasNewNames = false
+      // Nothing depends on an empty log's names: where a power cut takes them, it is made anew.
+      let names = state.hasNewNames && (state.active.position > 0 || !state.rolled.isEmpty)
+      if names { state.hasNewNames = false }
       return Work(target: state.nextOffset, rolled: state.rolled, active: state.active, hasNewNames: names)
     }
     var failure: EventLogError?
@@ -178,6 +192,7 @@ extension PartitionLog {
       publish(&state)
       let durable = state.durableOffset
       let served = state.syncWaiters.filter { $0.offset <= durable }
+      if !served.isEmpty { state.lastServed = served.count }
       state.syncWaiters.removeAll { $0.offset <= durable }
       return served
     }

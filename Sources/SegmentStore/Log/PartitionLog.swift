@@ -27,6 +27,8 @@ package final class PartitionLog: Sendable {
   /// `flush.messages`, and whether the topic says how it is compressed: looked at by every append, without the lock.
   let flushInterval: Atomic<Int64>
   let overridesCompression: Atomic<Bool>
+  /// Whether the files were given up: a deleted topic's.
+  let isAbandoned = Atomic<Bool>(false)
   /// Whether the last stop was unclean and something had to be cut.
   package let wasTruncated: Bool
 
@@ -49,6 +51,8 @@ package final class PartitionLog: Sendable {
     var syncWaiters: [SyncWaiter] = []
     /// Called, under the lock, when the running sync has ended and no other follows at once.
     var whenSyncEnds: [@Sendable () -> Void] = []
+    /// How many waited for the last sync that anybody waited for.
+    var lastServed = 0
     /// When something was last made durable, for `flush.ms`.
     var lastFlush: Int64
     /// Why this log takes no more appends.

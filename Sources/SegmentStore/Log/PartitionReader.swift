@@ -108,6 +108,8 @@ package final class PartitionReader: Sendable {
       case .batch(let header, let position, let isValid):
         guard header.nextOffset > result.nextOffset else { continue }
         guard isValid else {
+          // What came before the damage is returned first; the next read begins with it, and says so.
+          if !result.batches.isEmpty { return }
           throw EventLogError(
             .corruptMessage, "the checksum of the batch does not fit its bytes", offset: header.baseOffset, file: path,
             position: position)
@@ -118,7 +120,7 @@ package final class PartitionReader: Sendable {
         result.batches.append(try scanner.copy(header, at: position))
         result.sizeInBytes += header.sizeInBytes
       case .end(let position, let reason):
-        guard reason == .endOfFile || reason == .unwritten || reason == .incomplete else {
+        guard reason == .endOfFile || reason == .unwritten || reason == .incomplete || !result.batches.isEmpty else {
           throw EventLogError(.corruptMessage, "what lies here is no batch", file: path, position: position)
         }
         return

@@ -132,3 +132,49 @@ struct PowerCutTests {
     _ = try log.close()
   }
 }
+
+@Suite("A damaged batch in the middle of a segment")
+struct DamagedBatchTests {
+  @Test("gives its error where it is reached; what lies before it is returned, and what lies behind can be sought")
+  func middle() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    let log = try test.open()
+    for number in 0..<5 { try log.append("value \(number)") }
+    let checkpoint = try log.close()
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: try test.activeFile))
+    let size = bytes.count / 5
+    bytes[2 * size + 70] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: try test.activeFile))
+    // The damage lies before what a clean opening looks at only where there are index entries: here it is found, and the
+    // log is recovered from the recovery point on, which keeps what lies below it.
+    let again = try TestLog(directory.path).open(
+      PartitionCheckpoint(recoveryPoint: 0, logEndOffset: checkpoint.logEndOffset), wasClean: true)
+    #expect(try again.values() == [0: "value 0", 1: "value 1"])
+    again.abandon(EventLogError(.illegalState, "done"))
+  }
+
+  @Test("is met by readers of a log that is open just the same")
+  func whileOpen() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    let log = try test.open()
+    for number in 0..<5 { try log.append("value \(number)") }
+    let size = log.segments[0].size / 5
+    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: try test.activeFile))
+    try handle.seek(toOffset: UInt64(2 * size + 70))
+    try handle.write(contentsOf: Data([0xee]))
+    try handle.close()
+    let before = try log.read(from: 0, maxBytes: 1 << 20)
+    #expect(before.batches.count == 2)
+    #expect(before.nextOffset == 2)
+    let error = #expect(throws: EventLogError.self) { try log.read(from: 2, maxBytes: 1 << 20) }
+    #expect(error?.code == .corruptMessage)
+    #expect(error?.offset == 2)
+    #expect(error?.position == Int64(2 * size))
+    #expect(try log.read(from: 3, maxBytes: 1 << 20).batches.count == 2)
+    log.abandon(EventLogError(.unknownTopicOrPartition, "deleted"))
+    let gone = #expect(throws: EventLogError.self) { try log.read(from: 0, maxBytes: 1) }
+    #expect(gone?.code == .unknownTopicOrPartition)
+  }
+}
