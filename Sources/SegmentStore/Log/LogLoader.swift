@@ -102,7 +102,8 @@ struct LogLoader {
     while true {
       switch try scanner.next() {
       case .batch(let header, let position, let isValid):
-        guard isValid, header.baseOffset >= next else { return nil }
+        // A damaged batch gives its error when it is read; it is no reason to doubt where the log ends.
+        guard header.baseOffset >= next, isValid || header.nextOffset <= end else { return nil }
         if Int(position) > Int(indexes.offsets.last?.position ?? -1) { index.add(header, position: Int(position)) }
         next = header.nextOffset
         continue
@@ -177,6 +178,12 @@ struct LogLoader {
       result = try createFirstSegment()
       wasTruncated = true
     }
+    if result.nextOffset < checkpoint.recoveryPoint {
+      context.warn(
+        EventLogError(
+          .storageError, "the log ends at \(result.nextOffset), but was on the disk up to \(checkpoint.recoveryPoint): "
+            + "something outside of EventLog took the rest away", file: directory))
+    }
     result.wasTruncated = wasTruncated
     return result
   }
@@ -200,35 +207,74 @@ struct LogLoader {
       index: IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes))
     var scanner = LogScanner(fileSystem, file, path: path, limit: Int64(segment.size))
     while true {
+      let fault: String
       switch try scanner.next() {
       case .batch(let header, let position, let isValid):
         scan.end = position
-        guard isValid else {
-          scan.why = .invalid("the checksum does not fit the bytes")
-          return scan
-        }
         // The checksum says nothing about the base offset: an old batch behind a hole has a good one too.
-        guard
-          header.baseOffset == scan.nextOffset || (configuration.isCompacted && header.baseOffset > scan.nextOffset)
-            || allowsGap(header, after: scan, position)
-        else {
-          scan.why = .invalid("offset \(header.baseOffset) follows where \(scan.nextOffset) is due")
-          return scan
+        let isExpected =
+          header.baseOffset == scan.nextOffset
+          || (configuration.isCompacted && header.baseOffset > scan.nextOffset) || allowsGap(header, after: scan)
+        if isExpected, isValid || header.nextOffset <= checkpoint.recoveryPoint {
+          if !isValid { warnOfDamage(segment, position, "the checksum does not fit the bytes") }
+          if position == 0 { scan.firstBatchTimestamp = header.maxTimestamp }
+          scan.index.add(header, position: Int(position))
+          scan.nextOffset = header.nextOffset
+          scan.end = position + Int64(header.sizeInBytes)
+          continue
         }
-        if position == 0 { scan.firstBatchTimestamp = header.maxTimestamp }
-        scan.index.add(header, position: Int(position))
-        scan.nextOffset = header.nextOffset
-        scan.end = position + Int64(header.sizeInBytes)
+        fault =
+          isExpected
+          ? "the checksum does not fit the bytes"
+          : "offset \(header.baseOffset) follows where \(scan.nextOffset) is due"
       case .end(let position, let reason):
         scan.end = position
-        scan.why = reason
+        switch reason {
+        case .invalid(let why):
+          fault = why
+        case .incomplete where scan.nextOffset < checkpoint.recoveryPoint:
+          fault = "the batch says that it is longer than the file"
+        default:
+          scan.why = reason
+          return scan
+        }
+      }
+      guard scan.nextOffset < checkpoint.recoveryPoint else {
+        scan.why = .invalid(fault)
         return scan
       }
+      // This was on the disk, and acknowledged; so was what lies behind it. Nothing of it is cut.
+      warnOfDamage(segment, scan.end, fault)
+      let next = try nextIndexedPosition(segment, after: scan.end)
+      scanner = LogScanner(fileSystem, file, path: path, from: next, limit: Int64(segment.size))
     }
   }
 
+  private func warnOfDamage(_ segment: Segment, _ position: Int64, _ reason: String) {
+    context.warn(
+      EventLogError(
+        .corruptMessage,
+        "a batch below the recovery point is damaged (\(reason)); it was left as it is, and reading it "
+          + "gives an error", file: segment.files.log, position: position))
+  }
+
+  /// Where to go on behind a header that can't be read.
+  private func nextIndexedPosition(_ segment: Segment, after position: Int64) throws(EventLogError) -> Int64 {
+    if let bytes = try? fileSystem.contents(of: segment.files.offsetIndex),
+      let entries = IndexFile.offsets(bytes, logSize: segment.size),
+      let next = entries.first(where: { Int64($0.position) > position })
+    {
+      return Int64(next.position)
+    }
+    throw EventLogError(
+      .corruptMessage,
+      "a batch below the recovery point is damaged, so that what follows it can't be found; nothing was "
+        + "cut. Restore the segment from a backup, or move the partition's directory away",
+      file: segment.files.log, position: position)
+  }
+
   /// Logs that were compacted before, or imported, have gaps below the recovery point.
-  private func allowsGap(_ header: RecordBatchHeader, after scan: Scan, _ position: Int64) -> Bool {
+  private func allowsGap(_ header: RecordBatchHeader, after scan: Scan) -> Bool {
     header.baseOffset > scan.nextOffset && header.nextOffset <= checkpoint.recoveryPoint
   }
 

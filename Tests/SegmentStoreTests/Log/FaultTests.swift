@@ -146,11 +146,10 @@ struct DamagedBatchTests {
     let size = bytes.count / 5
     bytes[2 * size + 70] ^= 1
     try bytes.write(to: URL(fileURLWithPath: try test.activeFile))
-    // The damage lies before what a clean opening looks at only where there are index entries: here it is found, and the
-    // log is recovered from the recovery point on, which keeps what lies below it.
-    let again = try TestLog(directory.path).open(
-      PartitionCheckpoint(recoveryPoint: 0, logEndOffset: checkpoint.logEndOffset), wasClean: true)
-    #expect(try again.values() == [0: "value 0", 1: "value 1"])
+    let again = try TestLog(directory.path).open(checkpoint, wasClean: true)
+    #expect(again.logEndOffset == 5)
+    #expect(try again.values(from: 3) == [3: "value 3", 4: "value 4"])
+    #expect(throws: EventLogError.self) { try again.values(from: 2) }
     again.abandon(EventLogError(.illegalState, "done"))
   }
 

@@ -68,6 +68,39 @@ struct RecoveryTests {
     }
   }
 
+  @Test("cuts nothing that was on the disk already, whichever byte of it is damaged", arguments: [true, false])
+  func damagedBelowTheRecoveryPoint(wasClean: Bool) throws {
+    let directory = try TemporaryDirectory()
+    var configuration = LogConfiguration()
+    configuration.indexIntervalBytes = 100
+    let test = TestLog(directory.path, configuration)
+    let log = try test.open()
+    for number in 0..<6 { try log.append("value \(number)") }
+    let checkpoint = try log.close()
+    let file = try test.activeFile
+    let good = Array(try Data(contentsOf: URL(fileURLWithPath: file)))
+    let indexes = try ["index", "timeindex"].map { kind in
+      let path = file.replacingOccurrences(of: ".log", with: "." + kind)
+      return (path, Array(try Data(contentsOf: URL(fileURLWithPath: path))))
+    }
+    for index in good.indices {
+      var bytes = good
+      bytes[index] ^= 0x41
+      try write(bytes, to: file)
+      for (path, content) in indexes { try write(content, to: path) }
+      // Where even the place of the next batch is lost, the partition does not open; but it is never made shorter.
+      if let again = try? TestLog(directory.path, configuration).open(checkpoint, wasClean: wasClean) {
+        #expect(again.logEndOffset == 6, "byte \(index)")
+        for offset in 0..<6 {
+          guard let values = try? again.read(from: Int64(offset), maxBytes: 1).batches.first else { continue }
+          #expect(values.hasValidChecksum)
+        }
+        again.abandon(EventLogError(.illegalState, "killed"))
+      }
+      #expect(Array(try Data(contentsOf: URL(fileURLWithPath: file))).prefix(good.count) == bytes[...], "byte \(index)")
+    }
+  }
+
   @Test("cuts garbage behind the last batch, and an old batch that would fit there does not come back")
   func staleTail() throws {
     let directory = try TemporaryDirectory()
