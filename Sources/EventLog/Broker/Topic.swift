@@ -25,8 +25,13 @@ final class Topic: Sendable {
   /// - Throws: as `partition`, and as `Partition.log`.
   @inline(__always)
   func log(_ number: Int) throws(EventLogError) -> PartitionLog {
-    if number >= 0, number < logs.count, let log = logs[number] { return log }
+    if let log = logIfPresent(number) { return log }
     return try partition(number).log()
+  }
+
+  @inline(__always)
+  func logIfPresent(_ number: Int) -> PartitionLog? {
+    number >= 0 && number < logs.count ? logs[number] : nil
   }
 
   /// - Throws: `unknownTopicOrPartition` for a number that the topic does not have, `illegalArgument` for a negative one.

@@ -24,7 +24,7 @@ extension Producer {
     to topicPartition: TopicPartition, key: RawSpan? = nil, value: RawSpan?, headers: [RecordHeader] = [],
     timestamp: Int64? = nil
   ) throws -> BatchMetadata {
-    let log = try route(topicPartition.topic).topic.log(topicPartition.partition)
+    let log = try log(topicPartition)
     let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
     try checkSize(size, topicPartition)
     let result = try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
@@ -37,7 +37,7 @@ extension Producer {
   /// - Throws: `messageTooLarge` where the batch is larger than `max.message.bytes`; else as `send(_:)`.
   @discardableResult
   public func append(_ records: [Record], to topicPartition: TopicPartition) throws -> BatchMetadata {
-    let log = try route(topicPartition.topic).topic.log(topicPartition.partition)
+    let log = try log(topicPartition)
     let result = try log.append(records: records.span, options)
     if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
     return batch(result, topicPartition)

@@ -88,6 +88,18 @@ public final class Producer: Sendable {
     }
   }
 
+  /// The log of a partition that the caller names. One look under the lock where the topic is the one of the last call.
+  func log(_ topicPartition: TopicPartition) throws(EventLogError) -> PartitionLog {
+    try requireOpen()
+    let version = topics.version
+    let known = routes.withLock { routes -> PartitionLog? in
+      guard let last = routes.last, last.version == version, last.topic.name == topicPartition.topic else { return nil }
+      return last.topic.logIfPresent(topicPartition.partition)
+    }
+    if let known { return known }
+    return try route(topicPartition.topic).topic.log(topicPartition.partition)
+  }
+
   private func findOrCreate(_ name: String) throws(EventLogError) -> Topic {
     if broker.configuration.autoCreateTopics, broker.topicTable.find(name) == nil {
       do throws(EventLogError) {

@@ -12,12 +12,16 @@ struct ActiveSegment {
   var position: Int
   /// Bytes of the file: reserved, but for what is written.
   var reserved: Int
+  /// Bytes that the mapping could hold.
+  var capacity = Int.max
   /// Bytes that a sync has made durable.
   var synced: Int
   /// Where to ask for pages ahead again.
   var populateNext = 0
   /// Made by the first append.
   var mapping: WritableMapping?
+  /// Where `mapping` begins: so that an append need not retain it.
+  var base: UnsafeMutableRawPointer?
   /// Open for as long as the segment is active, if the budget of descriptors allows.
   var descriptor: FileDescriptor?
   /// Whether the index files differ from what is in memory.
@@ -30,15 +34,16 @@ struct ActiveSegment {
   private static let largestStep = 32 << 20
 
   /// Maps the segment, so that it can be appended to.
-  mutating func activate(_ context: StoreContext, segmentBytes: Int) throws(EventLogError) -> WritableMapping {
-    if let mapping { return mapping }
+  mutating func activate(_ context: StoreContext, segmentBytes: Int) throws(EventLogError) {
+    guard mapping == nil else { return }
     let file = try openFile(context)
     defer { if descriptor == nil { context.fileSystem.close(file) } }
     let mapping = try WritableMapping(context.fileSystem, file, count: max(segmentBytes, position, 1), path: files.log)
     segment.pin(SegmentContents(region: mapping.region, offsetIndex: index.offsets, timeIndex: index.times))
     self.mapping = mapping
+    base = mapping.pointer(at: 0)
+    capacity = mapping.count
     populateNext = position + (1 << 20)
-    return mapping
   }
 
   /// The open file. Where `descriptor` is nil afterwards, the caller closes it.
@@ -89,7 +94,7 @@ struct ActiveSegment {
     before header: (size: Int, maxTimestamp: Int64, lastOffset: Int64), _ configuration: LogConfiguration, now: Int64
   ) -> Bool {
     guard position > 0 else { return header.lastOffset - segment.baseOffset > Int64(Int32.max) }
-    let limit = min(configuration.segmentBytes, mapping?.count ?? .max)
+    let limit = min(configuration.segmentBytes, capacity)
     if position > limit - header.size { return true }
     if header.lastOffset - segment.baseOffset > Int64(Int32.max) { return true }
     if index.offsets.count >= configuration.maxOffsetIndexEntries { return true }

@@ -181,7 +181,8 @@ struct LogLoader {
     if result.nextOffset < checkpoint.recoveryPoint {
       context.warn(
         EventLogError(
-          .storageError, "the log ends at \(result.nextOffset), but was on the disk up to \(checkpoint.recoveryPoint): "
+          .storageError,
+          "the log ends at \(result.nextOffset), but was on the disk up to \(checkpoint.recoveryPoint): "
             + "something outside of EventLog took the rest away", file: directory))
     }
     result.wasTruncated = wasTruncated

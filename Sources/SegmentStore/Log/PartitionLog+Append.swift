@@ -132,10 +132,7 @@ extension PartitionLog {
       throw refusal(state, measure, now: now)
     }
     let base = state.nextOffset
-    let mapping = try makeRoom(&state, size: size, count: measure.recordCount, maxTimestamp: maxTimestamp, now: now)
-
-    let position = state.active.position
-    let pointer = mapping.pointer(at: position)
+    let pointer = try makeRoom(&state, size: size, count: measure.recordCount, maxTimestamp: maxTimestamp, now: now)
     let end = store(pointer + RecordBatchHeader.size)
     assert(end == pointer + size, "the batch is not as long as it was measured")
     var header = RecordBatchHeader(
@@ -155,26 +152,26 @@ extension PartitionLog {
       sizeInBytes: size)
   }
 
-  /// The mapping, with room for a batch at the active segment's position; a new segment where the old one is full.
+  /// Where a batch of `size` bytes goes, with room for it; a new segment where the old one is full.
   @inline(__always)
   private func makeRoom(
     _ state: inout State, size: Int, count: Int, maxTimestamp: Int64, now: Int64
-  ) throws(EventLogError) -> WritableMapping {
+  ) throws(EventLogError) -> UnsafeMutableRawPointer {
     do throws(EventLogError) {
       let last = state.nextOffset + Int64(count) - 1
       if state.active.mustRoll(before: (size, maxTimestamp, last), state.configuration, now: now) {
         try roll(&state)
       }
-      let mapping: WritableMapping
-      if let existing = state.active.mapping {
-        mapping = existing
-      } else {
-        mapping = try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
+      if state.active.mapping == nil {
+        try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
       }
       if state.active.position + size > state.active.reserved {
-        try state.active.reserve(size, context, limit: mapping.count)
+        try state.active.reserve(size, context, limit: state.active.capacity)
       }
-      return mapping
+      guard let base = state.active.base else {
+        throw EventLogError(.storageError, "the active segment is not mapped", file: state.active.files.log)
+      }
+      return base + state.active.position
     } catch {
       throw error.at(topicPartition)
     }

@@ -140,7 +140,7 @@ extension PartitionLog {
   private func gatherWaiters() {
     let expected = state.withLock { $0.lastServed }
     guard expected > 1 else { return }
-    for _ in 0..<100 {
+    for _ in 0..<200 {
       if state.withLock({ $0.syncWaiters.count }) >= expected { return }
       sched_yield()
     }
