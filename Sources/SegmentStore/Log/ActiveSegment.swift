@@ -18,6 +18,8 @@ struct ActiveSegment {
   var synced: Int
   /// Where to ask for pages ahead again.
   var populateNext = 0
+  /// Up to where pages were asked for.
+  var populatedTo = 0
   /// Made by the first append.
   var mapping: WritableMapping?
   /// Where `mapping` begins: so that an append need not retain it.

@@ -198,12 +198,14 @@ extension PartitionLog {
   /// Faults pages in ahead of a partition that is being written fast and not synced at every turn.
   private func populateAhead(_ active: inout ActiveSegment) {
     guard let mapping = active.mapping else { return }
-    let step = 4 << 20
-    let from = (active.position + 4095) / 4096 * 4096
-    let to = min(from + step, active.reserved)
-    active.populateNext = active.position + step / 2
+    let ahead = 12 << 20
+    let from = (max(active.position, active.populatedTo) + 4095) / 4096 * 4096
+    let to = min(active.position + ahead, active.reserved)
+    // Asked again when two thirds of it are left, so that the helper stays in front.
+    active.populateNext = active.position + ahead / 3
     // A partition that syncs often would have the pages that were only faulted in written out too.
     guard to > from, active.position - active.synced > 1 << 20 else { return }
+    active.populatedTo = to
     context.populateThread.submit { mapping.populate(from..<to) }
   }
 

@@ -39,7 +39,7 @@ package final class Timekeeper: Sendable {
       let timer = Timer(deadline: deadline, id: state.nextID, action: action)
       let place = state.timers.firstIndex { $0.deadline <= deadline } ?? state.timers.endIndex
       state.timers.insert(timer, at: place)
-      if case .system = time, state.thread == nil, !state.isShutDown { state.thread = startThread() }
+      if case .system = time, state.thread == nil, !state.isShutDown { state.thread = PosixThread.start { self.run() } }
       return (timer.id, place == state.timers.count - 1)
     }
     if mustWake { wakeUp.signal() }
@@ -73,23 +73,6 @@ package final class Timekeeper: Sendable {
     }
     wakeUp.signal()
     if let thread { pthread_join(thread, nil) }
-  }
-
-  private func startThread() -> pthread_t? {
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(self).toOpaque()
-    let code = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<Timekeeper>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, context)
-    guard code == 0 else {
-      Unmanaged<Timekeeper>.fromOpaque(context).release()
-      return nil
-    }
-    return thread
   }
 
   private func run() {

@@ -38,7 +38,9 @@ package final class WorkerPool: @unchecked Sendable {
       return
     }
     jobs.append(job)
-    if idle < jobs.count, threads.count < limit { startThread() }
+    if idle < jobs.count, threads.count < limit, let thread = PosixThread.start({ self.run() }) {
+      threads.append(thread)
+    }
     pthread_cond_signal(condition)
     let nobody = threads.isEmpty
     pthread_mutex_unlock(mutex)
@@ -56,23 +58,6 @@ package final class WorkerPool: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
     for thread in running { pthread_join(thread, nil) }
     runWaitingJobs()
-  }
-
-  private func startThread() {
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(self).toOpaque()
-    let code = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, context)
-    if code == 0 {
-      threads.append(thread)
-    } else {
-      Unmanaged<WorkerPool>.fromOpaque(context).release()
-    }
   }
 
   private func run() {
