@@ -72,6 +72,11 @@ public struct OffsetAndTimestamp: Sendable, Hashable {
   public var offset: Int64
   /// Milliseconds since 1970.
   public var timestamp: Int64?
+
+  public init(offset: Int64, timestamp: Int64? = nil) {
+    self.offset = offset
+    self.timestamp = timestamp
+  }
 }
 
 /// A group in a list.

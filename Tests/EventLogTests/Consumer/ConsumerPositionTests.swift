@@ -1,0 +1,177 @@
+import EventLog
+import Synchronization
+import Testing
+
+@Suite("A consumer's position")
+struct ConsumerPositionTests {
+  private func broker(_ directory: TemporaryDirectory, records: Int = 10, partitions: Int = 1) async throws -> Broker {
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: partitions)
+    let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    for number in 0..<records {
+      try await producer.send("t", partition: number % partitions, value: "\(number)", timestamp: Int64(number * 10))
+    }
+    return broker
+  }
+
+  private let t0 = TopicPartition("t", 0)
+
+  @Test("is what was sought, found out by the reset policy, or an error where there is none")
+  func resets() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try await broker(directory)
+    for (reset, expected) in [(OffsetReset.earliest, Int64(0)), (.latest, 10)] {
+      var configuration = ConsumerConfiguration()
+      configuration.autoOffsetReset = reset
+      let consumer = try broker.consumer(configuration)
+      try consumer.assign([t0])
+      #expect(try consumer.position(t0) == expected)
+    }
+    var configuration = ConsumerConfiguration()
+    configuration.autoOffsetReset = .none
+    let consumer = try broker.consumer(configuration)
+    try consumer.assign([t0])
+    for _ in 0..<2 {
+      let error = await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .zero) }
+      #expect(error?.code == .noOffsetForPartition)
+    }
+    try consumer.seek(t0, to: 11)
+    let error = await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .zero) }
+    #expect(error?.code == .offsetOutOfRange)
+    try consumer.seek(t0, to: 10)
+    #expect(try await consumer.poll(timeout: .zero).isEmpty)
+    #expect(throws: EventLogError.self) { try consumer.seek(t0, to: -1) }
+    #expect(throws: EventLogError.self) { try consumer.seek(TopicPartition("t", 1), to: 0) }
+    try broker.close()
+  }
+
+  @Test("moves by what a poll returned, and a poll returns no more than max.poll.records, also out of one batch")
+  func maxPollRecords() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try await broker(directory, records: 0)
+    try await broker.producer().send((0..<25).map { Record(value: "\($0)") }, to: "t")
+    var configuration = ConsumerConfiguration()
+    configuration.maxPollRecords = 10
+    let consumer = try broker.consumer(configuration)
+    try consumer.assign([t0])
+    try consumer.seek(t0, to: 3)
+    var seen: [Int64] = []
+    for expected in [13, 23, 25] as [Int64] {
+      seen += try await consumer.poll(timeout: .zero).map(\.offset)
+      #expect(try consumer.position(t0) == expected)
+    }
+    #expect(seen == Array(3..<25))
+    #expect(try consumer.lag(of: t0) == 0)
+    try broker.close()
+  }
+
+  @Test("stays where it is while the partition is paused")
+  func paused() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try await broker(directory, partitions: 2)
+    let consumer = try broker.consumer()
+    try consumer.assign([t0, TopicPartition("t", 1)])
+    try consumer.seekToBeginning()
+    try consumer.pause([t0])
+    #expect(try await consumer.poll(timeout: .zero).partitions == [TopicPartition("t", 1)])
+    #expect(try await consumer.poll(timeout: .zero).isEmpty)
+    try consumer.resume([t0])
+    #expect(try await consumer.poll(timeout: .zero).map(\.partition) == [0, 0, 0, 0, 0])
+    try broker.close()
+  }
+
+  @Test("can be asked for by time")
+  func byTime() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try await broker(directory)
+    let consumer = try broker.consumer()
+    #expect(try consumer.offsetsForTimes([t0: 35]) == [t0: OffsetAndTimestamp(offset: 4, timestamp: 40)])
+    #expect(try consumer.offsetsForTimes([t0: 91]) == [t0: nil])
+    #expect(throws: EventLogError.self) { try consumer.offsetsForTimes([t0: -1]) }
+    #expect(try consumer.beginningOffsets([t0]) == [t0: 0])
+    #expect(try consumer.endOffsets([t0]) == [t0: 10])
+    try broker.close()
+  }
+
+  @Test("is waited for: a poll ends when a record comes, when it is woken, and when its task is cancelled")
+  func waits() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try await broker(directory, records: 0)
+    let consumer = try broker.consumer()
+    try consumer.assign([t0])
+    try consumer.seekToBeginning()
+    let waiting = Task { try await consumer.poll(timeout: .seconds(600)) }
+    try await broker.producer().send("t", value: "x")
+    #expect(try await waiting.value.count == 1)
+    consumer.wakeup()
+    let woken = await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .seconds(600)) }
+    #expect(woken?.code == .wakeup)
+    let cancelled = Task { try await consumer.poll(timeout: .seconds(600)) }
+    cancelled.cancel()
+    await #expect(throws: CancellationError.self) { try await cancelled.value }
+    try await consumer.close()
+    try await consumer.close()
+    await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .zero) }
+    try broker.close()
+  }
+}
+
+@Suite("A rebalance listener")
+struct RebalanceListenerTests {
+  private final class Log: RebalanceListener {
+    let events = Mutex<[String]>([])
+
+    func partitionsRevoked(_ partitions: [TopicPartition], from consumer: Consumer) async throws {
+      // Still its own: a commit is allowed here.
+      #expect(consumer.assignment.isSuperset(of: partitions))
+      try await consumer.commit(Dictionary(uniqueKeysWithValues: partitions.map { ($0, OffsetAndMetadata(7)) }))
+      events.withLock { $0.append("revoked \(partitions.map(\.partition))") }
+    }
+
+    func partitionsAssigned(_ partitions: [TopicPartition], to consumer: Consumer) async throws {
+      #expect(consumer.assignment.isSuperset(of: partitions))
+      events.withLock { $0.append("assigned \(partitions.map(\.partition))") }
+    }
+  }
+
+  private func run(_ assignors: [GroupAssignor]) async throws -> ([String], Broker, TemporaryDirectory) {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: 4)
+    var configuration = ConsumerConfiguration()
+    configuration.group = "g"
+    configuration.assignors = assignors
+    let log = Log()
+    let first = try broker.consumer(configuration)
+    try first.subscribe(["t"], listener: log)
+    let second = try broker.consumer(configuration)
+    try second.subscribe(["t"])
+    _ = try await first.poll(timeout: .zero)
+    for _ in 0..<4 {
+      _ = try await second.poll(timeout: .zero)
+      _ = try await first.poll(timeout: .zero)
+    }
+    #expect(first.assignment.count == 2)
+    #expect(second.assignment.count == 2)
+    #expect(first.assignment.isDisjoint(with: second.assignment))
+    return (log.events.withLock { $0 }, broker, directory)
+  }
+
+  @Test("is told of everything with an eager assignor: all is given up, and then comes what the group gives")
+  func eager() async throws {
+    let (events, broker, directory) = try await run([.range])
+    #expect(events == ["assigned [0, 1, 2, 3]", "revoked [0, 1, 2, 3]", "assigned [0, 1]"])
+    #expect(try broker.admin.listConsumerGroupOffsets("g").count == 4)
+    try broker.close()
+    withExtendedLifetime(directory) {}
+  }
+
+  @Test("is told only of what moves with the cooperative one")
+  func cooperative() async throws {
+    let (events, broker, directory) = try await run([.cooperativeSticky])
+    #expect(events.prefix(2) == ["assigned [0, 1, 2, 3]", "revoked [2, 3]"])
+    #expect(events.dropFirst(2).allSatisfy { $0 == "assigned []" })
+    try broker.close()
+    withExtendedLifetime(directory) {}
+  }
+}
