@@ -31,7 +31,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   package var baseSequence: Int32
   package var recordCount: Int32
 
-  @inlinable
+  @inlinable @inline(__always)
   package init(
     baseOffset: Int64, batchLength: Int32 = 0, partitionLeaderEpoch: Int32 = 0, crc: UInt32 = 0,
     attributes: BatchAttributes = .init(), lastOffsetDelta: Int32, baseTimestamp: Int64, maxTimestamp: Int64,
@@ -72,7 +72,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
 
   /// Stores what lies before the checksummed part, but for the length, which stays as it is: zero in room that was
   /// never written.
-  @inlinable
+  @inlinable @inline(__always)
   package func storePrefixButLength(to pointer: UnsafeMutableRawPointer) {
     pointer.storeBigEndian(baseOffset, 0)
     pointer.storeBigEndian(partitionLeaderEpoch, 12)
@@ -81,7 +81,7 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   }
 
   /// Stores the fields that the checksum covers, from the attributes on.
-  @inlinable
+  @inlinable @inline(__always)
   package func storeChecksummedFields(to pointer: UnsafeMutableRawPointer) {
     pointer.storeBigEndian(attributes.rawValue, 21)
     pointer.storeBigEndian(lastOffsetDelta, 23)
@@ -128,10 +128,10 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
 @frozen
 package struct BatchAttributes: Sendable, Hashable, RawRepresentable, BitwiseCopyable {
   package var rawValue: Int16
-  @inlinable
+  @inlinable @inline(__always)
   package init(rawValue: Int16) { self.rawValue = rawValue }
 
-  @inlinable
+  @inlinable @inline(__always)
   package init(
     compression: CompressionType = .none, timestampType: TimestampType = .createTime, isTransactional: Bool = false,
     isControl: Bool = false
