@@ -59,8 +59,12 @@ struct BrokerOpening {
       }
       return
     }
-    if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try makeDirectory(String(path[..<slash])) }
+    let slash = path.lastIndex(of: "/")
+    let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    if parent != "/", parent != "." { try makeDirectory(parent) }
     try fileSystem.makeDirectory(path)
+    // What is made durable in here later is of no use if a power cut takes the directory itself.
+    try fileSystem.syncDirectory(parent)
   }
 
   /// SQLite would make its file readable to all; this one, and the log beside it, are for their owner alone.
