@@ -173,7 +173,7 @@ struct PartitionLogTests {
       for _ in 0..<2 {
         group.addTask {
           var seen = 0
-          while seen < 800 {
+          while seen < 800, !Task.isCancelled {
             let values = try log.values()
             #expect(values.count >= seen)
             seen = values.count
