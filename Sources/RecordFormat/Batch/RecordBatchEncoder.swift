@@ -46,15 +46,34 @@ package enum RecordBatchEncoder {
     _ records: Span<Record>, measured measure: Measure, now: Int64, at start: UnsafeMutableRawPointer
   ) -> UnsafeMutableRawPointer {
     var pointer = start
+    // How many bytes a record's length takes is known once the record is written. Records of a batch are much alike, so
+    // the last one's is guessed, and the record moved where that was wrong. Not for the batch's last record: behind it
+    // there may be no room for a guess that is too large.
+    var lengthSize = 1
     for index in records.indices {
       let delta = (records[index].timestamp ?? now) &- measure.baseTimestamp
-      let body = bodySize(
-        timestampDelta: delta, offsetDelta: index, keyCount: records[index].key?.count ?? -1,
-        valueCount: records[index].value?.count ?? -1, headers: records[index].headers)
-      storePrologue(body: body, timestampDelta: delta, offsetDelta: index, at: &pointer)
+      if index == records.count - 1 {
+        lengthSize = Varint.size(
+          Int64(
+            bodySize(
+              timestampDelta: delta, offsetDelta: index, keyCount: records[index].key?.count ?? -1,
+              valueCount: records[index].value?.count ?? -1, headers: records[index].headers)))
+      }
+      var lengthPlace = pointer
+      let guessed = pointer + lengthSize
+      pointer = guessed
+      storeAttributesAndDeltas(timestampDelta: delta, offsetDelta: index, at: &pointer)
       storeBytes(records[index].key, at: &pointer)
       storeBytes(records[index].value, at: &pointer)
       storeHeaders(records[index].headers, at: &pointer)
+      let body = pointer - guessed
+      let needed = Varint.size(Int64(body))
+      if needed != lengthSize {
+        (lengthPlace + needed).copyMemory(from: guessed, byteCount: body)
+        pointer += needed - lengthSize
+        lengthSize = needed
+      }
+      Varint.store(Int64(body), at: &lengthPlace)
     }
     assert(pointer - start == measure.payloadSize, "the two passes disagree")
     return pointer
@@ -117,6 +136,13 @@ package enum RecordBatchEncoder {
     body: Int, timestampDelta: Int64, offsetDelta: Int, at pointer: inout UnsafeMutableRawPointer
   ) {
     Varint.store(Int64(body), at: &pointer)
+    storeAttributesAndDeltas(timestampDelta: timestampDelta, offsetDelta: offsetDelta, at: &pointer)
+  }
+
+  @inline(__always)
+  private static func storeAttributesAndDeltas(
+    timestampDelta: Int64, offsetDelta: Int, at pointer: inout UnsafeMutableRawPointer
+  ) {
     pointer.storeBytes(of: 0, as: UInt8.self)  // a record's attributes: none are defined
     pointer += 1
     Varint.store(timestampDelta, at: &pointer)
