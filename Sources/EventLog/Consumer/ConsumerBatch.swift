@@ -52,13 +52,15 @@ public struct ConsumerBatch: Sendable {
     let isAppendTime = header.attributes.timestampType == .logAppendTime
     let skipsNone = offsets.lowerBound <= header.baseOffset && offsets.upperBound > header.lastOffset
     var cursor = records.makeCursor()
+    // One view for all records, so that the memory is retained once and not for each of them.
+    var view = RecordView(region: records.region)
     // The records were checked when the batch was read, so that the cursor can't break.
     while cursor.advance() {
       let offset = header.baseOffset &+ Int64(cursor.record.offsetDelta)
       if !skipsNone, !offsets.contains(offset) { continue }
-      let view = RecordView(
-        region: records.region, layout: cursor.record, offset: offset,
-        timestamp: isAppendTime ? header.maxTimestamp : header.baseTimestamp &+ cursor.record.timestampDelta)
+      view.layout = cursor.record
+      view.offset = offset
+      view.timestamp = isAppendTime ? header.maxTimestamp : header.baseTimestamp &+ cursor.record.timestampDelta
       try body(view)
     }
   }
@@ -67,18 +69,15 @@ public struct ConsumerBatch: Sendable {
 /// A record in place, for as long as the closure that gets it runs.
 public struct RecordView: ~Copyable {
   let region: MemoryRegion
-  let layout: RecordLayout
+  var layout = RecordLayout()
 
   /// The record's offset.
-  public let offset: Int64
+  public internal(set) var offset: Int64 = 0
   /// Milliseconds since 1970.
-  public let timestamp: Int64
+  public internal(set) var timestamp: Int64 = 0
 
-  init(region: MemoryRegion, layout: RecordLayout, offset: Int64, timestamp: Int64) {
+  init(region: MemoryRegion) {
     self.region = region
-    self.layout = layout
-    self.offset = offset
-    self.timestamp = timestamp
   }
 
   /// The key's bytes, or nil for null.
