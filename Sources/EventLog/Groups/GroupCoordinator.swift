@@ -102,7 +102,7 @@ final class GroupCoordinator: Sendable {
         throw EventLogError(
           .inconsistentGroupProtocol,
           "group \(groupID) has members that know none of the assignors "
-            + request.assignors.map(\.rawValue).joined(separator: ", "))
+            + request.assignors.map(\.name).joined(separator: ", "))
       }
       let isNew = request.memberID == nil
       let changed = isNew || group.members[id]?.request.topics != request.topics
@@ -302,7 +302,7 @@ final class GroupCoordinator: Sendable {
         id: member.id, topics: member.request.topics, owned: member.request.owned,
         generation: member.request.ownedGeneration)
     }
-    let assignment = assignor.assign(topics: topics, members: members)
+    let assignment = assignor.assign(partitionCounts: topics, members: members)
     group.generation += 1
     group.state = .stable
     group.assignor = assignor
