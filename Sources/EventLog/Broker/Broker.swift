@@ -79,7 +79,7 @@ public final class Broker: Sendable {
       partitionCount: { table.find($0)?.partitions.count },
       schedule: { deadline in context.timekeeper.schedule(at: deadline) { box.value?.checkTimeouts() } },
       generationChanged: { [offsets] group, generation, assignor in
-        offsets.noteGeneration(group, generation, assignor: assignor?.rawValue)
+        offsets.noteGeneration(group, generation, assignor: assignor?.name)
       })
     box.set(groups)
     for group in opened.groups { groups.restore(group.id, generation: group.generation) }

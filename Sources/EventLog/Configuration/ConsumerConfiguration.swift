@@ -47,7 +47,7 @@ public struct ConsumerConfiguration: Sendable {
   /// Whether each batch's checksum is compared before its records are returned (`check.crcs`): true.
   public var checkCRCs = true
   /// How the group divides partitions, the first that all members have (`partition.assignment.strategy`): range and
-  /// cooperative-sticky.
+  /// cooperative-sticky. Each needs a name of its own.
   public var assignors: [GroupAssignor] = [.range, .cooperativeSticky]
 
   public init() {}
@@ -76,11 +76,11 @@ public struct ConsumerConfiguration: Sendable {
     if let list = properties.take("partition.assignment.strategy") {
       var chosen: [GroupAssignor] = []
       for name in ConfigDefinition.split(list) {
-        guard let assignor = GroupAssignor(rawValue: name) else {
+        guard let assignor = GroupAssignor(name: name) else {
           throw EventLogError(
             .invalidConfig,
             "there is no assignor \"\(name)\" for partition.assignment.strategy; there are "
-              + GroupAssignor.allCases.map(\.rawValue).joined(separator: ", "))
+              + GroupAssignor.allBuiltIn.map(\.name).joined(separator: ", "))
         }
         chosen.append(assignor)
       }
@@ -106,9 +106,7 @@ public struct ConsumerConfiguration: Sendable {
         "fetch.max.bytes, max.partition.fetch.bytes, fetch.min.bytes, fetch.max.wait.ms and "
           + "auto.commit.interval.ms may not be negative, max.poll.interval.ms has to be positive")
     }
-    guard !assignors.isEmpty else {
-      throw EventLogError(.invalidConfig, "partition.assignment.strategy has to name an assignor")
-    }
+    try GroupAssignor.validate(assignors)
     if let group, group.trimmingSpaces.isEmpty {
       throw EventLogError(.invalidGroupID, "group.id may not be empty")
     }
