@@ -95,7 +95,7 @@ struct TopicsCommand: ParsableCommand {
       let operations =
         config.map { AlterConfigOperation.set($0.name, $0.value) }
         + deleteConfig.map { AlterConfigOperation.delete($0) }
-      if !operations.isEmpty { try broker.admin.alterConfigs(topic, operations) }
+      if !operations.isEmpty { try broker.admin.incrementalAlterConfigs(topic, operations) }
       if let partitions { try broker.admin.createPartitions(topic, to: partitions) }
       try broker.close()
     }
