@@ -60,7 +60,8 @@ extension Admin {
       found = OffsetAndTimestamp(offset: record.offset, timestamp: record.timestamp)
     case .earliestLocal, .latestTiered, .earliestPendingUpload:
       throw EventLogError(
-        .invalidRequest, "there is no tiered storage, and so no offset where it begins or ends; ask for earliest or latest"
+        .invalidRequest,
+        "there is no tiered storage, and so no offset where it begins or ends; ask for earliest or latest"
       ).at(topicPartition)
     }
     if found.timestamp != nil, isolation == .readCommitted,
