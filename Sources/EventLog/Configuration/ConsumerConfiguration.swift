@@ -145,7 +145,8 @@ public struct ConsumerConfiguration: Sendable {
     try properties.boolean("allow.auto.create.topics") { allowAutoCreateTopics = $0 }
     try properties.duration("default.api.timeout.ms") { defaultAPITimeout = $0 }
     properties.ignore(
-      "bootstrap.servers", "client.id", "client.rack", "heartbeat.interval.ms", "request.timeout.ms", "retry.backoff.ms",
+      "bootstrap.servers", "client.id", "client.rack", "heartbeat.interval.ms", "request.timeout.ms",
+      "retry.backoff.ms",
       "metadata.max.age.ms")
     try properties.finish()
     try validate()

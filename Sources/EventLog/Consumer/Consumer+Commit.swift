@@ -24,10 +24,13 @@ extension Consumer {
     try startCommit(offsets) { error in shot.complete(error.map { .failure($0) } ?? .success(())) }
     let timekeeper = broker.context.timekeeper
     let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
-    let timer = deadline.overflow ? nil : timekeeper.schedule(at: deadline.partialValue) {
-      shot.complete(
-        .failure(EventLogError(.timeout, "the commit was not on the disk in time; it may still come to be")))
-    }
+    let timer =
+      deadline.overflow
+      ? nil
+      : timekeeper.schedule(at: deadline.partialValue) {
+        shot.complete(
+          .failure(EventLogError(.timeout, "the commit was not on the disk in time; it may still come to be")))
+      }
     defer { if let timer { timekeeper.cancel(timer) } }
     try await shot.value()
   }

@@ -7,7 +7,9 @@ extension Consumer {
   /// Joins the group, or joins again, where that is due: gives up what has to be given up first, and takes what the group
   /// gives. Returns without partitions where the group is not complete yet; its coordinator wakes the consumer then.
   func takePartInGroup() async throws {
-    guard let group = configuration.group, let subscription = state.withLock({ $0.subscription.ofGroup }) else { return }
+    guard let group = configuration.group, let subscription = state.withLock({ $0.subscription.ofGroup }) else {
+      return
+    }
     if let error = state.withLock({ $0.fenced }) { throw error }
     while true {
       let membership = state.withLock { $0.membership }

@@ -128,9 +128,11 @@ extension Consumer {
     case .latest: offset = try position.partition.endOffset(configuration.isolation)
     case .byDuration(let duration):
       let time = max(0, broker.context.time.wallMilliseconds() - duration.milliseconds)
-      offset =
-        try position.partition.offset(forTimestamp: time)?.offset
-        ?? position.partition.endOffset(configuration.isolation)
+      if let found = try position.partition.offset(forTimestamp: time) {
+        offset = found.offset
+      } else {
+        offset = try position.partition.endOffset(configuration.isolation)
+      }
     case nil, .some(.none):
       throw EventLogError(
         .noOffsetForPartition, "there is no committed offset, and auto.offset.reset is none; seek first"

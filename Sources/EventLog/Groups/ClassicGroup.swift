@@ -79,7 +79,8 @@ struct ClassicGroup {
       return (id, changed && !(isUnsynced && old.request.subscription == request.subscription))
     }
     let id = newID()
-    if let instance = request.instanceID, let oldID = instances[instance], let old = members.removeValue(forKey: oldID) {
+    if let instance = request.instanceID, let oldID = instances[instance], let old = members.removeValue(forKey: oldID)
+    {
       // A static member that comes back takes its place up again, and whoever still has the place is fenced.
       var member = Member(id: id, request: request, lastPoll: environment.now)
       member.assignment = old.assignment

@@ -55,7 +55,8 @@ struct ConsumerGroup {
     _ request: ConsumerGroupHeartbeat, newID: () -> String, _ environment: GroupEnvironment,
     _ effects: inout GroupEffects
   ) throws(EventLogError) -> ConsumerGroupAssignment {
-    let id = try request.memberID ?? enter(request, newID: newID, environment, &effects)
+    let id: String
+    if let known = request.memberID { id = known } else { id = try enter(request, newID: newID, environment, &effects) }
     try validate(id, instanceID: request.instanceID)
     guard let old = members[id] else { throw .unknownMember(id, self.id) }
     if request.memberID != nil {

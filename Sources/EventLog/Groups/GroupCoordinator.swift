@@ -273,7 +273,7 @@ final class GroupCoordinator: Sendable {
   // MARK: Under the lock, and after it
 
   /// Runs `body` under the lock, and then does what it left to be done outside of it: also where it failed.
-  private func change<T, E: Error>(
+  private func change<T: Sendable, E: Error>(
     _ body: (inout State, GroupEnvironment, inout GroupEffects) throws(E) -> T
   ) throws(E) -> T {
     let environment = GroupEnvironment(
