@@ -11,6 +11,8 @@ struct UnequalStickyAssignment {
   /// Whether a member lost partitions because it no longer wants their topic.
   private var hasLostTopics = false
 
+  /// How many moves have made nothing more even.
+  private var idleMoves = 0
   /// The answer of `isBalanced`, until something moves.
   private var knownBalance: Bool?
   /// The topic that was not balanced when last looked; the first to look at again.
@@ -115,9 +117,11 @@ struct UnequalStickyAssignment {
 
   private mutating func move(_ partition: Int, to member: Int) {
     var moving = movements.substitute(for: partition, from: owners[partition], to: member)
-    // The substitute of a partition that moved before may belong to a third member. It has to make things more even,
-    // too, or moves could go in a circle.
-    if counts[owners[moving]] <= counts[member] + 1 { moving = partition }
+    // The substitute of a partition that moved before may belong to a third member that has no more than this one.
+    // Kafka moves it all the same; so that moves cannot go in a circle for ever, that has an end here.
+    if counts[owners[moving]] <= counts[member] + 1 {
+      if idleMoves < input.partitionCount { idleMoves += 1 } else { moving = partition }
+    }
     let old = owners[moving]
     movements.note(moving, from: old, to: member)
     owners[moving] = member
