@@ -57,10 +57,18 @@ extension Broker {
             + "most 100000", topic: name)
       }
       var partitions = topic.partitions
-      for number in topic.partitions.count..<count {
-        partitions.append(.log(try makeLog(name, number, topic.id, topic.configs)))
-      }
+      // The decision first: what a crash leaves unmade, the next opening makes. Directories that nobody knows of would
+      // be in the way for ever.
       try metadata.setPartitions(count, of: topic.id)
+      do throws(EventLogError) {
+        for number in topic.partitions.count..<count {
+          partitions.append(.log(try makeLog(name, number, topic.id, topic.configs)))
+        }
+      } catch {
+        for case .log(let log) in partitions[topic.partitions.count...] { removeFiles(of: log, because: error) }
+        try? metadata.setPartitions(topic.partitions.count, of: topic.id)
+        throw error
+      }
       topicTable.put(Topic(id: topic.id, name: name, partitions: partitions, configs: topic.configs))
       groups.topicsChanged([name])
     }
@@ -83,6 +91,8 @@ extension Broker {
         case .reader: break
         }
       }
+      // A power cut must not bring back directories of which nobody knows any more.
+      try context.fileSystem.syncDirectory(path)
       try metadata.removeTopic(topic.id)
       groups.topicsChanged([name])
     }
