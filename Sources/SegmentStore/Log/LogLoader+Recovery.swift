@@ -38,11 +38,18 @@ extension LogLoader {
         wasTruncated = true
         try discard(later, after: scan.nextOffset)
       }
-      // They may speak of what was cut; new ones are written at the next roll or close.
-      try unlinkIfPresent(candidate.files.offsetIndex)
-      try unlinkIfPresent(candidate.files.timeIndex)
+      // The old ones may speak of what was cut, and lead past what is damaged only if it is known where that ends.
+      var index = scan.index
+      index.close()
+      do throws(EventLogError) {
+        try IndexFile.write(index.offsets, index.times, candidate.files, fileSystem)
+      } catch {
+        context.warn(error)
+        try unlinkIfPresent(candidate.files.offsetIndex)
+        try unlinkIfPresent(candidate.files.timeIndex)
+      }
       result = Result(
-        segments: segments, activeIndex: scan.index, firstBatchTimestamp: scan.firstBatchTimestamp,
+        segments: segments, activeIndex: index, firstBatchTimestamp: scan.firstBatchTimestamp,
         nextOffset: max(scan.nextOffset, base), logStartOffset: logStart(bases[0]), isIndexDirty: true)
       break
     }

@@ -100,51 +100,69 @@ extension PartitionLog {
     let region = contents.region
     var position = place.position
     var expected = place.expected
+    // The last batch that was passed over, unchecked, on the way to what is sought.
+    var passed: RecordBatchView?
     while position < size {
-      let header: RecordBatchHeader
+      let damage: EventLogError
       do throws(EventLogError) {
-        header = try self.header(in: contents, at: position, size: size, segment, expected: expected)
-      } catch {
-        // What came before the damage is returned first; the next read begins with it, and says so.
-        if !result.batches.isEmpty { return true }
-        let next = resumption(in: contents, behind: position, size: size, segment)
-        // Damage that lies before what is sought is passed over.
-        if let next, next.offset <= result.nextOffset {
-          position = next.position
-          expected = nil
+        let header = try self.header(in: contents, at: position, size: size, segment, expected: expected)
+        if header.baseOffset != expected, let before = passed, header.baseOffset > result.nextOffset {
+          // A gap where the sought offset would be: compaction's, if the batch before it says truly where it ends.
+          let here = position
+          position = before.start
+          try check(before, segment)
+          position = here
+        }
+        if header.baseOffset >= end { return true }
+        let batch = RecordBatchView(region: region, start: position, header: header)
+        guard header.nextOffset > result.nextOffset else {
+          expected = header.nextOffset
+          passed = batch
+          position += header.sizeInBytes
           continue
         }
-        var located = error
-        located.offset = result.nextOffset
-        located.message += "; seek to offset \(next?.offset ?? offset(behind: segment)) to go on behind it"
-        throw located
-      }
-      expected = header.nextOffset
-      guard header.nextOffset > result.nextOffset else {
+        let isFirst = result.batches.isEmpty
+        if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
+        // What is shown ends where a batch does: one that says otherwise is damaged.
+        if checksCRC || header.nextOffset > end { try check(batch, segment) }
+        if header.nextOffset > end { return true }
+        expected = header.nextOffset
+        passed = nil
         position += header.sizeInBytes
+        result.nextOffset = header.nextOffset
+        result.position = ReadPosition(
+          segment: segment, position: position, offset: header.nextOffset, expected: header.nextOffset)
+        // Markers take offsets, and are never shown.
+        if header.attributes.isControl { continue }
+        result.batches.append(batch)
+        result.sizeInBytes += header.sizeInBytes
+        continue
+      } catch {
+        damage = error
+      }
+      // What came before the damage is returned first; the next read begins with it, and says so.
+      if !result.batches.isEmpty { return true }
+      let next = resumption(in: contents, behind: position, size: size, segment)
+      // Damage that lies before what is sought is passed over.
+      if let next, next.offset <= result.nextOffset {
+        position = next.position
+        expected = nil
+        passed = nil
         continue
       }
-      if header.lastOffset >= end { return true }
-      let isFirst = result.batches.isEmpty
-      if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
-      let batch = RecordBatchView(region: region, start: position, header: header)
-      if checksCRC, !batch.hasValidChecksum {
-        if !isFirst { return true }
-        throw EventLogError(
-          .corruptMessage,
-          "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to "
-            + "go on without it", offset: header.baseOffset, file: segment.files.log, position: Int64(position))
-      }
-      position += header.sizeInBytes
-      result.nextOffset = header.nextOffset
-      result.position = ReadPosition(
-        segment: segment, position: position, offset: header.nextOffset, expected: header.nextOffset)
-      // Markers take offsets, and are never shown.
-      if header.attributes.isControl { continue }
-      result.batches.append(batch)
-      result.sizeInBytes += header.sizeInBytes
+      var located = damage
+      located.offset = located.offset ?? result.nextOffset
+      located.message += "; seek to offset \(next?.offset ?? offset(behind: segment)) to go on behind it"
+      throw located
     }
     return false
+  }
+
+  private func check(_ batch: RecordBatchView, _ segment: Segment) throws(EventLogError) {
+    guard !batch.hasValidChecksum else { return }
+    throw EventLogError(
+      .corruptMessage, "the checksum of the batch does not fit its bytes", offset: batch.header.baseOffset,
+      file: segment.files.log, position: Int64(batch.start))
   }
 
   /// The header at `position`.
