@@ -58,6 +58,12 @@ static uint64_t load64(const uint8_t *p) {
   return value;
 }
 
+static uint32_t load32(const uint8_t *p) {
+  uint32_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
 static uint32_t software(uint32_t state, const uint8_t *p, size_t length) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   for (; length >= 8; p += 8, length -= 8) {
@@ -75,11 +81,13 @@ static uint32_t software(uint32_t state, const uint8_t *p, size_t length) {
 #include <nmmintrin.h>
 #define HARDWARE __attribute__((target("sse4.2")))
 #define STEP8(state, word) _mm_crc32_u64(state, word)
+#define STEP4(state, word) _mm_crc32_u32((uint32_t)(state), word)
 #define STEP1(state, byte) _mm_crc32_u8((uint32_t)(state), byte)
 #elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
 #include <arm_acle.h>
 #define HARDWARE
 #define STEP8(state, word) __crc32cd((uint32_t)(state), word)
+#define STEP4(state, word) __crc32cw((uint32_t)(state), word)
 #define STEP1(state, byte) __crc32cb((uint32_t)(state), byte)
 #endif
 
@@ -109,6 +117,11 @@ HARDWARE static uint32_t by_instruction(uint32_t start, const uint8_t *p, size_t
   for (; length >= 3 * SHORT_STREAM; length -= 3 * SHORT_STREAM)
     p = three_streams(&state, p, SHORT_STREAM, short_shift);
   for (; length >= 8; p += 8, length -= 8) state = STEP8(state, load64(p));
+  if (length >= 4) {
+    state = STEP4(state, load32(p));
+    p += 4;
+    length -= 4;
+  }
   for (; length; p++, length--) state = STEP1(state, *p);
   return (uint32_t)state;
 }

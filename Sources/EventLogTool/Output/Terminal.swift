@@ -35,6 +35,11 @@ enum Terminal {
     try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
   }
 
+  /// Text that has its newlines already.
+  static func text(_ text: String) throws {
+    try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+  }
+
   static func error(_ text: String) {
     try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
   }

@@ -1,20 +1,35 @@
 /// Turns records into the bytes of a batch. Two passes: the first measures, so that the caller can make exactly that
 /// much room; the second writes into it.
+@usableFromInline
 package enum RecordBatchEncoder {
   /// What the first pass found.
+  @frozen @usableFromInline
   package struct Measure: Sendable {
     /// Bytes of the records, without the header.
-    package var payloadSize: Int
-    package var recordCount: Int
-    package var baseTimestamp: Int64
-    package var maxTimestamp: Int64
+    @usableFromInline package var payloadSize: Int
+    @usableFromInline package var recordCount: Int
+    @usableFromInline package var baseTimestamp: Int64
+    @usableFromInline package var maxTimestamp: Int64
     /// The first record that has no key, which a compacted topic refuses.
-    package var firstNullKey: Int?
+    @usableFromInline package var firstNullKey: Int?
     /// The first record whose timestamp lies outside of the bounds that were given.
-    package var firstBadTimestamp: Int?
+    @usableFromInline package var firstBadTimestamp: Int?
+
+    @inlinable
+    init(
+      payloadSize: Int, recordCount: Int, baseTimestamp: Int64, maxTimestamp: Int64, firstNullKey: Int? = nil,
+      firstBadTimestamp: Int? = nil
+    ) {
+      self.payloadSize = payloadSize
+      self.recordCount = recordCount
+      self.baseTimestamp = baseTimestamp
+      self.maxTimestamp = maxTimestamp
+      self.firstNullKey = firstNullKey
+      self.firstBadTimestamp = firstBadTimestamp
+    }
 
     /// Bytes of the batch, header and all, where it is not compressed.
-    package var batchSize: Int { RecordBatchHeader.size + payloadSize }
+    @inlinable package var batchSize: Int { RecordBatchHeader.size + payloadSize }
   }
 
   /// Measures `records`. A record without a timestamp gets `now`; others are checked against `accepted`, but for -1,
@@ -80,6 +95,7 @@ package enum RecordBatchEncoder {
   }
 
   /// Measures a batch of the one record given in parts.
+  @inlinable @inline(__always)
   package static func measure(
     key: RawSpan?, value: RawSpan?, headers: [RecordHeader], timestamp: Int64?, now: Int64,
     accepted: ClosedRange<Int64>
@@ -94,7 +110,7 @@ package enum RecordBatchEncoder {
   }
 
   /// Writes the one record that was measured. Returns the end.
-  @discardableResult
+  @inlinable @inline(__always) @discardableResult
   package static func store(
     key: RawSpan?, value: RawSpan?, headers: [RecordHeader], at start: UnsafeMutableRawPointer
   ) -> UnsafeMutableRawPointer {
@@ -111,8 +127,8 @@ package enum RecordBatchEncoder {
 
   // MARK: One record
 
-  @inline(__always)
-  private static func bodySize(
+  @inlinable @inline(__always)
+  static func bodySize(
     timestampDelta: Int64, offsetDelta: Int, keyCount: Int, valueCount: Int, headers: [RecordHeader]
   ) -> Int {
     1 + Varint.size(timestampDelta) + Varint.size(Int64(offsetDelta))
@@ -121,7 +137,8 @@ package enum RecordBatchEncoder {
       + (headers.isEmpty ? 1 : headersSize(headers))
   }
 
-  private static func headersSize(_ headers: [RecordHeader]) -> Int {
+  @usableFromInline
+  static func headersSize(_ headers: [RecordHeader]) -> Int {
     var size = Varint.size(Int64(headers.count))
     for index in headers.indices {
       let keyCount = headers[index].key.utf8.count
@@ -131,16 +148,16 @@ package enum RecordBatchEncoder {
     return size
   }
 
-  @inline(__always)
-  private static func storePrologue(
+  @inlinable @inline(__always)
+  static func storePrologue(
     body: Int, timestampDelta: Int64, offsetDelta: Int, at pointer: inout UnsafeMutableRawPointer
   ) {
     Varint.store(Int64(body), at: &pointer)
     storeAttributesAndDeltas(timestampDelta: timestampDelta, offsetDelta: offsetDelta, at: &pointer)
   }
 
-  @inline(__always)
-  private static func storeAttributesAndDeltas(
+  @inlinable @inline(__always)
+  static func storeAttributesAndDeltas(
     timestampDelta: Int64, offsetDelta: Int, at pointer: inout UnsafeMutableRawPointer
   ) {
     pointer.storeBytes(of: 0, as: UInt8.self)  // a record's attributes: none are defined
@@ -149,8 +166,8 @@ package enum RecordBatchEncoder {
     Varint.store(Int64(offsetDelta), at: &pointer)
   }
 
-  @inline(__always)
-  private static func storeBytes(_ bytes: [UInt8]?, at pointer: inout UnsafeMutableRawPointer) {
+  @inlinable @inline(__always)
+  static func storeBytes(_ bytes: [UInt8]?, at pointer: inout UnsafeMutableRawPointer) {
     guard let bytes else {
       Varint.store(-1, at: &pointer)
       return
@@ -162,8 +179,8 @@ package enum RecordBatchEncoder {
     pointer += bytes.count
   }
 
-  @inline(__always)
-  private static func storeBytes(_ bytes: RawSpan?, at pointer: inout UnsafeMutableRawPointer) {
+  @inlinable @inline(__always)
+  static func storeBytes(_ bytes: RawSpan?, at pointer: inout UnsafeMutableRawPointer) {
     guard let bytes else {
       Varint.store(-1, at: &pointer)
       return
@@ -175,8 +192,8 @@ package enum RecordBatchEncoder {
     pointer += bytes.byteCount
   }
 
-  @inline(__always)
-  private static func storeHeaders(
+  @inlinable @inline(__always)
+  static func storeHeaders(
     _ headers: [RecordHeader], at pointer: inout UnsafeMutableRawPointer
   ) {
     if headers.isEmpty {
@@ -187,7 +204,8 @@ package enum RecordBatchEncoder {
     }
   }
 
-  private static func storeSomeHeaders(
+  @usableFromInline
+  static func storeSomeHeaders(
     _ headers: [RecordHeader], at pointer: inout UnsafeMutableRawPointer
   ) {
     Varint.store(Int64(headers.count), at: &pointer)

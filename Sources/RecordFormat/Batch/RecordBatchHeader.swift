@@ -4,32 +4,32 @@ internal import CEventLog
 ///
 /// The checksum covers what follows it, from the attributes on. Base offset, length, leader epoch and magic lie before
 /// it and are not covered, so that a log can set them without a new checksum; they are checked by continuity.
-@frozen
+@frozen @usableFromInline
 package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   /// Bytes of a header, and so of the smallest batch.
-  package static let size = 61
+  @inlinable package static var size: Int { 61 }
   /// Bytes of the base offset and the length, which `batchLength` does not count.
-  package static let logOverhead = 12
+  @inlinable package static var logOverhead: Int { 12 }
   /// Where the bytes begin that the checksum covers.
-  package static let checksummedStart = 21
+  @inlinable package static var checksummedStart: Int { 21 }
   /// The only magic of this format.
-  package static let magicV2: Int8 = 2
+  @inlinable package static var magicV2: Int8 { 2 }
 
-  package var baseOffset: Int64
+  @usableFromInline package var baseOffset: Int64
   /// Bytes after the length field.
-  package var batchLength: Int32
-  package var partitionLeaderEpoch: Int32
-  package var magic: Int8
-  package var crc: UInt32
-  package var attributes: BatchAttributes
-  package var lastOffsetDelta: Int32
+  @usableFromInline package var batchLength: Int32
+  @usableFromInline package var partitionLeaderEpoch: Int32
+  @usableFromInline package var magic: Int8
+  @usableFromInline package var crc: UInt32
+  @usableFromInline package var attributes: BatchAttributes
+  @usableFromInline package var lastOffsetDelta: Int32
   /// The first record's timestamp; the delete horizon where `attributes.hasDeleteHorizon`.
-  package var baseTimestamp: Int64
-  package var maxTimestamp: Int64
-  package var producerID: Int64
-  package var producerEpoch: Int16
-  package var baseSequence: Int32
-  package var recordCount: Int32
+  @usableFromInline package var baseTimestamp: Int64
+  @usableFromInline package var maxTimestamp: Int64
+  @usableFromInline package var producerID: Int64
+  @usableFromInline package var producerEpoch: Int16
+  @usableFromInline package var baseSequence: Int32
+  @usableFromInline package var recordCount: Int32
 
   @inlinable @inline(__always)
   package init(
@@ -121,13 +121,13 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   }
   /// The delete horizon of the batch's tombstones, where compaction set one (KIP-534).
   package var deleteHorizon: Int64? { attributes.hasDeleteHorizon ? baseTimestamp : nil }
-  package var hasProducerID: Bool { producerID >= 0 }
+  @inlinable package var hasProducerID: Bool { producerID >= 0 }
 }
 
 /// The 16 bits of flags in a batch header.
-@frozen
+@frozen @usableFromInline
 package struct BatchAttributes: Sendable, Hashable, RawRepresentable, BitwiseCopyable {
-  package var rawValue: Int16
+  @usableFromInline package var rawValue: Int16
   @inlinable @inline(__always)
   package init(rawValue: Int16) { self.rawValue = rawValue }
 
@@ -142,10 +142,10 @@ package struct BatchAttributes: Sendable, Hashable, RawRepresentable, BitwiseCop
   }
 
   /// The codec, or nil for the numbers 5 to 7, which name none.
-  package var compression: CompressionType? { CompressionType(rawValue: Int8(rawValue & 0x07)) }
+  @inlinable package var compression: CompressionType? { CompressionType(rawValue: Int8(rawValue & 0x07)) }
   package var compressionCode: Int { Int(rawValue & 0x07) }
-  package var timestampType: TimestampType { rawValue & 0x08 == 0 ? .createTime : .logAppendTime }
-  package var isTransactional: Bool { rawValue & 0x10 != 0 }
-  package var isControl: Bool { rawValue & 0x20 != 0 }
-  package var hasDeleteHorizon: Bool { rawValue & 0x40 != 0 }
+  @inlinable package var timestampType: TimestampType { rawValue & 0x08 == 0 ? .createTime : .logAppendTime }
+  @inlinable package var isTransactional: Bool { rawValue & 0x10 != 0 }
+  @inlinable package var isControl: Bool { rawValue & 0x20 != 0 }
+  @inlinable package var hasDeleteHorizon: Bool { rawValue & 0x40 != 0 }
 }

@@ -52,11 +52,11 @@ package struct RecordBatchView: Sendable {
 }
 
 /// The records of one batch, in plain bytes.
-@frozen
+@frozen @usableFromInline
 package struct RecordBytes: Sendable {
-  package let region: MemoryRegion
-  package let range: Range<Int>
-  package let header: RecordBatchHeader
+  @usableFromInline package let region: MemoryRegion
+  @usableFromInline package let range: Range<Int>
+  @usableFromInline package let header: RecordBatchHeader
 
   @inlinable
   package init(region: MemoryRegion, range: Range<Int>, header: RecordBatchHeader) {

@@ -1,19 +1,19 @@
 /// Where the parts of one record lie: offsets from the base of the memory that holds it.
-@frozen
+@frozen @usableFromInline
 package struct RecordLayout: Sendable, BitwiseCopyable {
   /// Offset less the batch's base offset.
-  package var offsetDelta: Int32
+  @usableFromInline package var offsetDelta: Int32
   /// Timestamp less the batch's base timestamp.
-  package var timestampDelta: Int64
-  package var keyStart: Int
+  @usableFromInline package var timestampDelta: Int64
+  @usableFromInline package var keyStart: Int
   /// -1 is null.
-  package var keyCount: Int
-  package var valueStart: Int
+  @usableFromInline package var keyCount: Int
+  @usableFromInline package var valueStart: Int
   /// -1 is null.
-  package var valueCount: Int
-  package var headersStart: Int
-  package var headerCount: Int32
-  package var end: Int
+  @usableFromInline package var valueCount: Int
+  @usableFromInline package var headersStart: Int
+  @usableFromInline package var headerCount: Int32
+  @usableFromInline package var end: Int
 
   @inlinable
   package init() {
@@ -33,7 +33,7 @@ package struct RecordLayout: Sendable, BitwiseCopyable {
 /// end of the batch: a good checksum says who wrote the lengths, not that they are right.
 ///
 /// The caller keeps the memory alive for as long as it uses the cursor.
-@frozen
+@frozen @usableFromInline
 package struct RecordCursor {
   @usableFromInline let base: UnsafeRawPointer
   @usableFromInline var pointer: UnsafeRawPointer
@@ -41,7 +41,7 @@ package struct RecordCursor {
   /// How many records the header promises that were not yet seen.
   @usableFromInline package var remaining: Int32
   /// The record that `advance` stopped at.
-  package var record = RecordLayout()
+  @usableFromInline package var record = RecordLayout()
   /// Whether a record was found that breaks the format; no further one is returned then.
   @usableFromInline package var isBroken = false
 

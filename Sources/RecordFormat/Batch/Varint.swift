@@ -1,8 +1,9 @@
 /// Variable-length integers as in Kafka's records: zigzag, then seven bits a byte, least significant first.
+@usableFromInline
 package enum Varint {
   /// The longest encodings that are accepted: of 32 bits, and of 64.
-  package static let maximumBytes32 = 5
-  package static let maximumBytes64 = 10
+  @inlinable package static var maximumBytes32: Int { 5 }
+  @inlinable package static var maximumBytes64: Int { 10 }
 
   @inlinable @inline(__always)
   package static func zigzag(_ value: Int64) -> UInt64 {

@@ -1,12 +1,13 @@
 // The entries of Kafka's three index files, as they lie on disk.
 
 /// An entry of an `.index` file: a batch's last offset, and where the batch begins.
+@frozen @usableFromInline
 package struct OffsetIndexEntry: Sendable, Equatable, BitwiseCopyable {
-  package static let size = 8
+  @inlinable package static var size: Int { 8 }
   /// Offset less the segment's base offset.
-  package var relativeOffset: Int32
+  @usableFromInline package var relativeOffset: Int32
   /// Byte position of the batch in the `.log` file.
-  package var position: Int32
+  @usableFromInline package var position: Int32
 
   package init(relativeOffset: Int32, position: Int32) {
     self.relativeOffset = relativeOffset
@@ -25,11 +26,12 @@ package struct OffsetIndexEntry: Sendable, Equatable, BitwiseCopyable {
 }
 
 /// An entry of a `.timeindex` file: the largest timestamp so far, and the last offset of the batch that brought it.
+@frozen @usableFromInline
 package struct TimeIndexEntry: Sendable, Equatable, BitwiseCopyable {
-  package static let size = 12
-  package var timestamp: Int64
+  @inlinable package static var size: Int { 12 }
+  @usableFromInline package var timestamp: Int64
   /// Offset less the segment's base offset.
-  package var relativeOffset: Int32
+  @usableFromInline package var relativeOffset: Int32
 
   package init(timestamp: Int64, relativeOffset: Int32) {
     self.timestamp = timestamp
@@ -48,15 +50,16 @@ package struct TimeIndexEntry: Sendable, Equatable, BitwiseCopyable {
 }
 
 /// An entry of a `.txnindex` file: an aborted transaction, in the order in which they ended.
+@frozen @usableFromInline
 package struct AbortedTransaction: Sendable, Equatable, BitwiseCopyable {
-  package static let size = 34
+  @inlinable package static var size: Int { 34 }
   package static let version: Int16 = 0
-  package var producerID: Int64
-  package var firstOffset: Int64
+  @usableFromInline package var producerID: Int64
+  @usableFromInline package var firstOffset: Int64
   /// The offset of the ABORT marker.
-  package var lastOffset: Int64
+  @usableFromInline package var lastOffset: Int64
   /// The last stable offset when the transaction ended.
-  package var lastStableOffset: Int64
+  @usableFromInline package var lastStableOffset: Int64
 
   package init(producerID: Int64, firstOffset: Int64, lastOffset: Int64, lastStableOffset: Int64) {
     self.producerID = producerID

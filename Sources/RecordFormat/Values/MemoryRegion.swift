@@ -8,6 +8,7 @@ internal import Glibc
 /// `@unchecked Sendable`: the pointer is set once. What lies behind it is either never written again after the
 /// region was made (heap memory, closed segments), or is the active segment's mapping, where bytes below the
 /// published end never change and nobody reads past it.
+@usableFromInline
 package final class MemoryRegion: @unchecked Sendable {
   /// Where the memory came from, and so how it goes back.
   package enum Origin: Sendable {

@@ -43,6 +43,7 @@ package struct LogConfiguration: Sendable, Equatable {
   }
 
   /// The timestamps that a record may have at `now`. Bounds are inclusive.
+  @inline(__always)
   func acceptedTimestamps(now: Int64) -> ClosedRange<Int64> {
     // The append time replaces what the producer said, so that there is nothing to check.
     guard timestampType == .createTime else { return Int64.min...Int64.max }
@@ -73,17 +74,18 @@ package struct AppendOptions: Sendable {
 }
 
 /// Where an append ended up.
+@frozen @usableFromInline
 package struct AppendResult: Sendable, Equatable {
-  package var baseOffset: Int64
-  package var lastOffset: Int64
+  @usableFromInline package var baseOffset: Int64
+  @usableFromInline package var lastOffset: Int64
   /// The append time for `LogAppendTime`; nil where each record keeps its own.
-  package var logAppendTime: Int64?
+  @usableFromInline package var logAppendTime: Int64?
   /// What a record without a timestamp of its own got.
-  package var now: Int64
-  package var sizeInBytes: Int
+  @usableFromInline package var now: Int64
+  @usableFromInline package var sizeInBytes: Int
 
   /// The offset after the batch: what has to be durable before it is acknowledged with `acks=all`.
-  package var nextOffset: Int64 { lastOffset + 1 }
+  @inlinable package var nextOffset: Int64 { lastOffset + 1 }
 }
 
 /// What is known of a partition when it is opened: from the metadata store, written at the last checkpoint.

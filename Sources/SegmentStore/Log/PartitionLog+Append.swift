@@ -126,7 +126,7 @@ extension PartitionLog {
     let size = measure.batchSize
     let isAppendTime = state.configuration.timestampType == .logAppendTime
     let maxTimestamp = isAppendTime ? now : measure.maxTimestamp
-    if state.failure != nil || measure.firstBadTimestamp != nil || size > state.configuration.maxMessageBytes
+    if state.hasFailed || measure.firstBadTimestamp != nil || size > state.configuration.maxMessageBytes
       || size > state.configuration.segmentBytes || (state.configuration.isCompacted && measure.firstNullKey != nil)
     {
       throw refusal(state, measure, now: now)

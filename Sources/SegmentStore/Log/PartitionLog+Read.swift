@@ -168,8 +168,8 @@ extension PartitionLog {
   /// The header at `position`.
   ///
   /// - Parameter expected: the offset that the batch has to begin with, but for what was compacted away.
-  private func header(
-    in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64?
+  func header(
+    in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64? = nil
   ) throws(EventLogError) -> RecordBatchHeader {
     let available = size - position
     let bytes = contents.region.bytes(position..<(position + min(available, RecordBatchHeader.size)))
@@ -275,25 +275,6 @@ extension PartitionLog {
     } catch {
       throw error.at(topicPartition)
     }
-  }
-
-  /// The largest timestamp and the first record that has it; nil for an empty log.
-  package func offsetOfMaxTimestamp() throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
-    var largest: Int64?
-    for segment in segments where segment.size > 0 {
-      // The size first: what is loaded then holds that much, whatever is appended meanwhile.
-      let size = segment.size
-      let contents = try segment.loadedContents(context)
-      var position = segment === segments.last ? contents.position(ofRelativeOffset: .max) : size
-      if let last = contents.timeIndex.last { largest = max(largest ?? last.timestamp, last.timestamp) }
-      while position < size {
-        let header = try header(in: contents, at: position, size: size, segment, expected: nil)
-        largest = max(largest ?? header.maxTimestamp, header.maxTimestamp)
-        position += header.sizeInBytes
-      }
-    }
-    guard let largest else { return nil }
-    return try offset(forTimestamp: largest)
   }
 
   private func first(

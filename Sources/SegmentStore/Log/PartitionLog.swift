@@ -56,7 +56,11 @@ package final class PartitionLog: Sendable {
     /// When something was last made durable, for `flush.ms`.
     var lastFlush: Int64
     /// Why this log takes no more appends.
-    var failure: EventLogError?
+    var failure: EventLogError? {
+      didSet { hasFailed = failure != nil }
+    }
+    /// `failure != nil`, which each append asks, and which the optional of a large value answers slowly.
+    private(set) var hasFailed = false
     var isClosed = false
   }
 

@@ -70,7 +70,7 @@ struct GroupCoordinatorTests {
 
   @Test(
     "gives every partition to one member, never to two, through random joins, leaves and growth",
-    arguments: GroupAssignor.allCases, [UInt64(1), 2, 3])
+    arguments: GroupAssignor.allBuiltIn, [UInt64(1), 2, 3])
   func model(assignor: GroupAssignor, seed: UInt64) throws {
     var generator = Generator(state: seed)
     let world = World()
@@ -134,37 +134,5 @@ struct GroupCoordinatorTests {
     #expect(stale?.code == .illegalGeneration)
     #expect(throws: EventLogError.self) { try coordinator.validateCommit("g", memberID: nil, generation: -1) }
     try coordinator.validateCommit("other", memberID: nil, generation: -1)
-  }
-
-  @Test("divides as Kafka's range and round-robin assignors do")
-  func assignors() {
-    let members = [AssignorMember(id: "c10", topics: ["t1", "t2"]), AssignorMember(id: "c2", topics: ["t1", "t2"])]
-    let topics = ["t1": 3, "t2": 3]
-    #expect(
-      RangeAssignor.assign(topics, members) == [
-        "c10": [.init("t1", 0), .init("t1", 1), .init("t2", 0), .init("t2", 1)],
-        "c2": [.init("t1", 2), .init("t2", 2)],
-      ])
-    #expect(
-      RoundRobinAssignor.assign(topics, members) == [
-        "c10": [.init("t1", 0), .init("t1", 2), .init("t2", 1)],
-        "c2": [.init("t1", 1), .init("t2", 0), .init("t2", 2)],
-      ])
-  }
-
-  @Test("with the sticky assignor moves no more than evenness takes")
-  func sticky() {
-    let all = (0..<6).map { TopicPartition("t", $0) }
-    let members = [
-      AssignorMember(id: "a", topics: ["t"], owned: Array(all[..<3]), generation: 1),
-      AssignorMember(id: "b", topics: ["t"], owned: Array(all[3...]), generation: 1),
-      AssignorMember(id: "c", topics: ["t"]),
-    ]
-    let result = StickyAssignor.assign(["t": 6], members)
-    #expect(result.values.allSatisfy { $0.count == 2 })
-    #expect(Set(result["a"] ?? []).isSubset(of: all[..<3]))
-    #expect(Set(result["b"] ?? []).isSubset(of: all[3...]))
-    // In the cooperative protocol, what still has an owner is not given to another yet.
-    #expect(CooperativeStickyAssignor.assign(["t": 6], members)["c"] == [])
   }
 }
