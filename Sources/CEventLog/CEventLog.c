@@ -7,13 +7,23 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 
+// Beyond the limit the kernel does not only refuse, but also sends SIGXFSZ, which ends the process. The limit is looked
+// at first instead, since a library does not change what signals do.
+int cel_is_beyond_file_size_limit(off_t end) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;
+  return end < 0 || (uint64_t)end > (uint64_t)limit.rlim_cur;
+}
+
 int cel_fallocate(int fd, off_t offset, off_t length) {
   int result;
+  if (cel_is_beyond_file_size_limit(offset + length)) return EFBIG;
   do {
     result = fallocate(fd, 0, offset, length);
   } while (result != 0 && errno == EINTR);

@@ -21,6 +21,9 @@ int cel_crc32c_is_hardware(void);
 /// fallocate(2) with mode 0: reserves blocks and grows the file. Returns 0, or the errno.
 int cel_fallocate(int fd, off_t offset, off_t length);
 
+/// 1 where a file may not grow to `end` bytes (RLIMIT_FSIZE), so that trying would end the process by a signal.
+int cel_is_beyond_file_size_limit(off_t end);
+
 /// madvise(MADV_POPULATE_WRITE): faults pages in, writable. Returns 0, or the errno (EINVAL before Linux 5.14).
 int cel_populate_write(void *address, size_t length);
 

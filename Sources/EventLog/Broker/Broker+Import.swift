@@ -35,7 +35,7 @@ extension Broker {
       return
     }
     let log = try topic.partition(topicPartition.partition).log()
-    guard log.logEndOffset == 0 else {
+    guard log.logEndOffset == log.logStartOffset else {
       throw EventLogError(
         .invalidRequest,
         "the partition holds records already (up to offset \(log.logEndOffset)); import into a store or "

@@ -107,6 +107,8 @@ extension Broker {
         case .reader: break
         }
       }
+      // A power cut must not bring back directories of which nobody knows any more.
+      try context.fileSystem.syncDirectory(path)
       try metadata.removeTopic(topic.id)
       groups.topicsChanged([name])
     }

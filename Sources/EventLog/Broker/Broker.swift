@@ -215,17 +215,24 @@ public final class Broker: Sendable {
   private func scheduleCheckpoint() {
     let interval = max(configuration.checkpointInterval.milliseconds, 1)
     let tick = min(interval, 1000)
-    Self.scheduleTick(WeakBroker(self), context, every: tick, checkpointEvery: interval, since: 0)
+    Self.scheduleTick(WeakBroker(self), context, Ticking(), every: tick, checkpointEvery: interval, since: 0)
   }
 
   /// Once a second at most: `flush.ms`; every so often: the checkpoint. Off the timer thread, since both wait for disks.
   private static func scheduleTick(
-    _ broker: WeakBroker, _ context: StoreContext, every tick: Int64, checkpointEvery interval: Int64, since: Int64
+    _ broker: WeakBroker, _ context: StoreContext, _ ticking: Ticking, every tick: Int64,
+    checkpointEvery interval: Int64, since: Int64
   ) {
     context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + tick) { [weak context] in
       guard let context, broker.value != nil else { return }
+      // One at a time: on a slow disk they would pile up, until all threads waited for syncs that none was left to run.
+      guard ticking.begin() else {
+        return scheduleTick(
+          broker, context, ticking, every: tick, checkpointEvery: interval, since: min(since + tick, interval))
+      }
       let isDue = since + tick >= interval
       context.syncThreads.submit {
+        defer { ticking.end() }
         guard let broker = broker.value else { return }
         for topic in broker.topicTable.all() {
           for partition in topic.partitions {
@@ -235,7 +242,7 @@ public final class Broker: Sendable {
         }
         if isDue { do throws(EventLogError) { try broker.checkpoint() } catch { context.warn(error) } }
       }
-      scheduleTick(broker, context, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
+      scheduleTick(broker, context, ticking, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
     }
   }
 
@@ -271,6 +278,14 @@ public final class Broker: Sendable {
         "eventlog.partition": "\(error.partition.map(String.init) ?? "")", "file.path": "\(error.file ?? "")",
       ])
   }
+}
+
+/// Whether the broker's regular work is under way.
+private final class Ticking: Sendable {
+  private let isRunning = Atomic(false)
+
+  func begin() -> Bool { !isRunning.exchange(true, ordering: .acquiringAndReleasing) }
+  func end() { isRunning.store(false, ordering: .releasing) }
 }
 
 /// Lets a timer refer to the broker without keeping it.

@@ -42,7 +42,7 @@ struct BrokerOpening {
       }
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
-      if !wasClean { try bringBackOffsets(&committed, topics, metadata) }
+      try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
       return Opened(
         metadata: metadata, lock: lock, topics: topics, groups: try metadata.groups(), committed: committed)
     } catch {
@@ -123,6 +123,7 @@ struct BrokerOpening {
       let directory = path + "/" + TopicPartition(topic.name, number).description
       if try fileSystem.status(directory) != nil { try fileSystem.removeTree(directory) }
     }
+    try fileSystem.syncDirectory(path)
     try metadata.removeTopic(topic.id)
   }
 
@@ -139,12 +140,13 @@ struct BrokerOpening {
   /// After an unclean stop a group may have committed what the log then lost. Left as it is, the next records written at
   /// those offsets would never be read.
   private func bringBackOffsets(
-    _ committed: inout [String: [PartitionID: CommittedOffset]], _ topics: [Topic], _ metadata: MetadataStore
+    _ committed: inout [String: [PartitionID: CommittedOffset]], _ topics: [Topic], _ metadata: MetadataStore,
+    wasClean: Bool
   ) throws(EventLogError) {
     var ends: [PartitionID: (TopicPartition, Int64)] = [:]
     for topic in topics {
       for (number, partition) in topic.partitions.enumerated() {
-        guard case .log(let log) = partition else { continue }
+        guard case .log(let log) = partition, !wasClean || log.wasTruncated else { continue }
         ends[PartitionID(topic.id, number)] = (log.topicPartition, log.logEndOffset)
       }
     }
@@ -155,7 +157,7 @@ struct BrokerOpening {
         context.warn(
           EventLogError(
             .offsetOutOfRange,
-            "group \(group) had committed \(offset.offset), but after the unclean stop the log ends at "
+            "group \(group) had committed \(offset.offset), but the log was found to end at "
               + "\(end): the group goes on there", offset: offset.offset
           ).at(topicPartition))
         var lowered = offset

@@ -67,12 +67,12 @@ public struct LogFileDump: Sendable {
     case .index:
       try forEachChunk(of: OffsetIndexEntry.size) { bytes in
         let entry = bytes.withUnsafeBytes { $0.baseAddress.map(OffsetIndexEntry.init(loadingFrom:)) }
-        if let entry { try body(.offset(base + Int64(entry.relativeOffset), position: Int(entry.position))) }
+        if let entry { try body(.offset(base &+ Int64(entry.relativeOffset), position: Int(entry.position))) }
       }
     case .timeindex:
       try forEachChunk(of: TimeIndexEntry.size) { bytes in
         let entry = bytes.withUnsafeBytes { $0.baseAddress.map(TimeIndexEntry.init(loadingFrom:)) }
-        if let entry { try body(.time(entry.timestamp, offset: base + Int64(entry.relativeOffset))) }
+        if let entry { try body(.time(entry.timestamp, offset: base &+ Int64(entry.relativeOffset))) }
       }
     case .txnindex:
       try forEachChunk(of: AbortedTransaction.size) { bytes in
@@ -127,7 +127,7 @@ public struct LogFileDump: Sendable {
   }
 
   private func read(_ view: RecordBatchView, into batch: inout Batch, records: Bool) {
-    if view.header.attributes.isControl {
+    if view.header.attributes.isControl, view.header.recordCount > 0 {
       switch (try? ControlRecord(decoding: view))?.kind {
       case .abort: batch.controlType = "ABORT"
       case .commit: batch.controlType = "COMMIT"

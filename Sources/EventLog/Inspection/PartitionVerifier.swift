@@ -106,6 +106,7 @@ struct PartitionVerifier {
       if open[header.producerID] == nil { open[header.producerID] = header.baseOffset }
       return
     }
+    guard header.recordCount > 0 else { return }
     let marker = try ControlRecord(decoding: batch)
     guard let first = open.removeValue(forKey: header.producerID), marker.kind == .abort else { return }
     seen.aborted.append(
@@ -121,7 +122,7 @@ struct PartitionVerifier {
     }
     for (number, entry) in entries.enumerated() {
       report.indexEntries += 1
-      let offset = files.baseOffset + Int64(entry.relativeOffset)
+      let offset = files.baseOffset &+ Int64(entry.relativeOffset)
       let position = Int64(number * OffsetIndexEntry.size)
       guard let last = seen.lastOffset[Int(entry.position)] else {
         fault(files.offsetIndex, position, "the entry names position \(entry.position), where no batch begins", offset)
@@ -141,7 +142,7 @@ struct PartitionVerifier {
     }
     for (number, entry) in entries.enumerated() {
       report.indexEntries += 1
-      let offset = files.baseOffset + Int64(entry.relativeOffset)
+      let offset = files.baseOffset &+ Int64(entry.relativeOffset)
       let position = Int64(number * TimeIndexEntry.size)
       // Kafka names the last offset of the batch, or the offset of the record with the timestamp: both are in the log.
       guard offset < bounds.end else {

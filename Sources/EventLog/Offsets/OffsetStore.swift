@@ -130,36 +130,41 @@ final class OffsetStore: Sendable {
         return (state.pending, Array(state.generations.values))
       }
       guard !batch.isEmpty || !generations.isEmpty else { return }
+      // A partition whose disk failed is no reason to refuse the commits of others.
+      var durable: [Pending] = []
+      for commit in batch {
+        do throws(EventLogError) {
+          try syncLogs(commit)
+          durable.append(commit)
+        } catch {
+          commit.completion(error)
+        }
+      }
       var failure: EventLogError?
       do throws(EventLogError) {
-        if !batch.isEmpty {
-          try syncLogs(batch)
-          try metadata.commit(batch.map { ($0.group, $0.offsets) })
-        }
+        if !durable.isEmpty { try metadata.commit(durable.map { ($0.group, $0.offsets) }) }
         if !generations.isEmpty { try metadata.save(generations) }
       } catch {
         failure = error
       }
       if failure == nil {
         state.withLock { state in
-          for commit in batch { state.committed[commit.group, default: [:]].merge(commit.offsets) { $1 } }
+          for commit in durable { state.committed[commit.group, default: [:]].merge(commit.offsets) { $1 } }
         }
       }
-      for commit in batch { commit.completion(failure) }
+      for commit in durable { commit.completion(failure) }
     }
   }
 
-  private func syncLogs(_ batch: [Pending]) throws(EventLogError) {
-    for commit in batch {
-      for (id, offset) in commit.offsets {
-        guard let name = topics.name(of: id.topic), let topic = topics.find(name),
-          id.partition < topic.partitions.count,
-          case .log(let log) = topic.partitions[id.partition]
-        else { continue }
-        // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
-        let needed = min(offset.offset, log.logEndOffset)
-        if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
-      }
+  private func syncLogs(_ commit: Pending) throws(EventLogError) {
+    for (id, offset) in commit.offsets {
+      guard let name = topics.name(of: id.topic), let topic = topics.find(name),
+        id.partition < topic.partitions.count,
+        case .log(let log) = topic.partitions[id.partition]
+      else { continue }
+      // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
+      let needed = min(offset.offset, log.logEndOffset)
+      if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
     }
   }
 

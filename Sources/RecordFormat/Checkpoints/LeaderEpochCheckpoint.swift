@@ -52,8 +52,9 @@ package struct LeaderEpochCheckpoint: Sendable, Equatable {
   /// The epoch that the next batch is stamped with.
   package var latestEpoch: Int32 { entries.last?.epoch ?? 0 }
 
-  /// Says that `epoch` writes from `offset` on; an epoch that is known already stays as it is.
+  /// Says that `epoch` writes from `offset` on; an epoch that is known already, or is none (negative), changes nothing.
   package mutating func assign(_ epoch: Int32, from offset: Int64) {
+    guard epoch >= 0 else { return }
     if let last = entries.last, last.epoch >= epoch { return }
     entries.removeAll { $0.startOffset >= offset }
     entries.append(Entry(epoch: epoch, startOffset: offset))

@@ -55,6 +55,9 @@ package struct LocalFileSystem: FileSystem {
     _ file: FileDescriptor, _ bytes: UnsafeRawBufferPointer, at offset: Int64, path: String
   ) throws(EventLogError) {
     guard let base = bytes.baseAddress else { return }
+    guard cel_is_beyond_file_size_limit(off_t(offset) + off_t(bytes.count)) == 0 else {
+      throw SystemCall.failure("pwrite", EFBIG, path)
+    }
     var done = 0
     while done < bytes.count {
       let count = pwrite(file.number, base + done, bytes.count - done, off_t(offset) + off_t(done))

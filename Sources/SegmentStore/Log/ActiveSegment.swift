@@ -48,6 +48,13 @@ struct ActiveSegment {
     populateNext = position + (1 << 20)
   }
 
+  /// Maps a segment that is still empty a second time: `segment.bytes` was raised since it was mapped.
+  mutating func mapAnew(_ context: StoreContext, segmentBytes: Int) throws(EventLogError) {
+    mapping = nil
+    base = nil
+    try activate(context, segmentBytes: segmentBytes)
+  }
+
   /// The open file. Where `descriptor` is nil afterwards, the caller closes it.
   mutating func openFile(_ context: StoreContext) throws(EventLogError) -> FileDescriptor {
     if let descriptor { return descriptor }

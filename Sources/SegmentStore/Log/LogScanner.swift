@@ -71,6 +71,17 @@ package struct LogScanner: ~Copyable {
     }
   }
 
+  /// The header behind the batch that `next` returned last, if there is one.
+  package mutating func following() throws(EventLogError) -> RecordBatchHeader? {
+    let available = limit - position
+    guard available > 0 else { return nil }
+    let head = try bytes(at: position, count: Int(min(available, Int64(RecordBatchHeader.size))))
+    guard case .batch(let header) = RecordBatchCheck.header(head, available: Int(clamping: available)) else {
+      return nil
+    }
+    return header
+  }
+
   /// A copy of the batch that `next` returned last.
   package mutating func copy(_ header: RecordBatchHeader, at position: Int64) throws(EventLogError) -> RecordBatchView {
     let whole = try bytes(at: position, count: header.sizeInBytes)

@@ -158,7 +158,12 @@ extension PartitionLog {
     _ state: inout State, size: Int, count: Int, maxTimestamp: Int64, now: Int64
   ) throws(EventLogError) -> UnsafeMutableRawPointer {
     do throws(EventLogError) {
-      let last = state.nextOffset + Int64(count) - 1
+      let (next, overflows) = state.nextOffset.addingReportingOverflow(Int64(count))
+      guard !overflows else {
+        throw EventLogError(
+          .illegalState, "the partition has no offsets left: create another one", offset: state.nextOffset)
+      }
+      let last = next - 1
       if state.active.mustRoll(before: (size, maxTimestamp, last), state.configuration, now: now) {
         try roll(&state)
       }
@@ -166,6 +171,9 @@ extension PartitionLog {
         try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
       }
       if state.active.position + size > state.active.reserved {
+        if state.active.position + size > state.active.capacity {
+          try state.active.mapAnew(context, segmentBytes: state.configuration.segmentBytes)
+        }
         try state.active.reserve(size, context, limit: state.active.capacity)
       }
       guard let base = state.active.base else {

@@ -17,12 +17,17 @@ extension PartitionLog {
       state.failure = state.failure ?? Self.closedError.at(topicPartition)
       return !failed
     }
+    defer { letGo() }
     var checkpoint = checkpoint
     if needsSync {
       try finish()
       checkpoint = self.checkpoint
       checkpoint.logEndOffset = logEndOffset
     }
+    return checkpoint
+  }
+
+  private func letGo() {
     waitForRunningSync()
     state.withLock { state in
       state.active.closeFile(context)
@@ -30,7 +35,6 @@ extension PartitionLog {
       state.rolled = []
     }
     context.contents.remove(segments)
-    return checkpoint
   }
 
   /// Ends without touching a file, because they are about to be removed.
@@ -44,13 +48,7 @@ extension PartitionLog {
       return waiters
     }
     for waiter in waiters { waiter.completion(reason) }
-    waitForRunningSync()
-    state.withLock { state in
-      state.active.closeFile(context)
-      for rolled in state.rolled { rolled.closeFile(context) }
-      state.rolled = []
-    }
-    context.contents.remove(segments)
+    letGo()
     wakeWaiters()
   }
 
@@ -73,8 +71,15 @@ extension PartitionLog {
       guard state.active.reserved > state.active.position || state.active.isIndexDirty else { return }
       state.active.index.close()
       if state.active.isIndexDirty {
-        try IndexFile.write(
-          state.active.index.offsets, state.active.index.times, state.active.files, context.fileSystem)
+        do throws(EventLogError) {
+          try IndexFile.write(
+            state.active.index.offsets, state.active.index.times, state.active.files, context.fileSystem)
+        } catch {
+          // A cache: a full disk is no reason not to close. Older ones that stayed would not go up to the end.
+          context.warn(error)
+          try? context.fileSystem.unlink(state.active.files.offsetIndex)
+          try? context.fileSystem.unlink(state.active.files.timeIndex)
+        }
         state.active.isIndexDirty = false
       }
       guard state.active.reserved > state.active.position else { return }

@@ -25,7 +25,7 @@ extension PartitionLog {
       var position = segment === segments.last ? contents.position(ofRelativeOffset: .max) : size
       if let last = contents.timeIndex.last { largest = max(largest ?? last.timestamp, last.timestamp) }
       while position < size {
-        let header = try header(in: contents.region, at: position, size: size, segment)
+        let header = try header(in: contents, at: position, size: size, segment)
         largest = max(largest ?? header.maxTimestamp, header.maxTimestamp)
         position += header.sizeInBytes
       }
@@ -41,13 +41,13 @@ extension PartitionLog {
     for segment in segments where segment.baseOffset < end {
       let size = segment.size
       guard size > 0 else { continue }
-      let region = try segment.loadedContents(context).region
+      let contents = try segment.loadedContents(context)
       var position = 0
       while position < size {
-        let header = try header(in: region, at: position, size: size, segment)
+        let header = try header(in: contents, at: position, size: size, segment)
         if header.baseOffset >= end { break }
         if header.lastOffset >= start {
-          let batch = RecordBatchView(region: region, start: position, header: header)
+          let batch = RecordBatchView(region: contents.region, start: position, header: header)
           if let timestamp = try batch.largestTimestamp(from: start) { largest = max(largest ?? timestamp, timestamp) }
         }
         position += header.sizeInBytes
@@ -65,7 +65,7 @@ extension RecordBatchView {
     let records = try records()
     var cursor = records.makeCursor()
     while cursor.advance() {
-      guard header.baseOffset + Int64(cursor.record.offsetDelta) >= offset else { continue }
+      guard header.baseOffset &+ Int64(cursor.record.offsetDelta) >= offset else { continue }
       let timestamp = header.baseTimestamp &+ cursor.record.timestampDelta
       largest = max(largest ?? timestamp, timestamp)
     }
@@ -82,7 +82,7 @@ extension RecordBatchView {
     var cursor = records.makeCursor()
     while cursor.advance() {
       let time = isAppendTime ? header.maxTimestamp : header.baseTimestamp &+ cursor.record.timestampDelta
-      let place = header.baseOffset + Int64(cursor.record.offsetDelta)
+      let place = header.baseOffset &+ Int64(cursor.record.offsetDelta)
       if time >= timestamp, place >= offset { return (place, time) }
     }
     if cursor.isBroken { throw records.brokenError() }

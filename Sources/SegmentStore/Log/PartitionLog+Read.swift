@@ -4,8 +4,11 @@ package import RecordFormat
 package struct ReadPosition: Sendable {
   let segment: Segment
   let position: Int
-  /// The offset that the batch at `position` begins with, or would.
+  /// The offset that is read for.
   let offset: Int64
+  /// The offset that the batch at `position` has to begin with, but for what was compacted away; nil where it is not
+  /// known, because an index led here.
+  let expected: Int64?
 }
 
 /// How much a reader may see (`isolation.level`).
@@ -80,7 +83,8 @@ extension PartitionLog {
       if result.nextOffset == before {
         guard let next = segments.first(where: { $0.baseOffset > before }) else { return }
         result.nextOffset = max(before, min(next.baseOffset, end))
-        result.position = ReadPosition(segment: next, position: 0, offset: result.nextOffset)
+        result.position = ReadPosition(
+          segment: next, position: 0, offset: result.nextOffset, expected: next.baseOffset)
       }
     }
   }
@@ -92,51 +96,89 @@ extension PartitionLog {
   ) throws(EventLogError) -> Bool {
     let segment = place.segment
     let size = segment.size
-    let region = try segment.loadedContents(context).region
+    let contents = try segment.loadedContents(context)
+    let region = contents.region
     var position = place.position
+    var expected = place.expected
+    // The last batch that was passed over, unchecked, on the way to what is sought.
+    var passed: RecordBatchView?
     while position < size {
-      let header: RecordBatchHeader
+      let damage: EventLogError
       do throws(EventLogError) {
-        header = try self.header(in: region, at: position, size: size, segment)
-      } catch {
-        // What came before the damage is returned first; the next read begins with it, and says so.
-        if !result.batches.isEmpty { return true }
-        throw error
-      }
-      guard header.nextOffset > result.nextOffset else {
+        let header = try self.header(in: contents, at: position, size: size, segment, expected: expected)
+        if header.baseOffset != expected, let before = passed, header.baseOffset > result.nextOffset {
+          // A gap where the sought offset would be: compaction's, if the batch before it says truly where it ends.
+          let here = position
+          position = before.start
+          try check(before, segment)
+          position = here
+        }
+        if header.baseOffset >= end { return true }
+        let batch = RecordBatchView(region: region, start: position, header: header)
+        guard header.nextOffset > result.nextOffset else {
+          expected = header.nextOffset
+          passed = batch
+          position += header.sizeInBytes
+          continue
+        }
+        let isFirst = result.batches.isEmpty
+        if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
+        // What is shown ends where a batch does: one that says otherwise is damaged.
+        if checksCRC || header.nextOffset > end { try check(batch, segment) }
+        if header.nextOffset > end { return true }
+        expected = header.nextOffset
+        passed = nil
         position += header.sizeInBytes
+        result.nextOffset = header.nextOffset
+        result.position = ReadPosition(
+          segment: segment, position: position, offset: header.nextOffset, expected: header.nextOffset)
+        // Markers take offsets, and are never shown.
+        if header.attributes.isControl { continue }
+        result.batches.append(batch)
+        result.sizeInBytes += header.sizeInBytes
+        continue
+      } catch {
+        damage = error
+      }
+      // What came before the damage is returned first; the next read begins with it, and says so.
+      if !result.batches.isEmpty { return true }
+      let next = resumption(in: contents, behind: position, size: size, segment)
+      // Damage that lies before what is sought is passed over.
+      if let next, next.offset <= result.nextOffset {
+        position = next.position
+        expected = nil
+        passed = nil
         continue
       }
-      if header.lastOffset >= end { return true }
-      let isFirst = result.batches.isEmpty
-      if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
-      let batch = RecordBatchView(region: region, start: position, header: header)
-      if checksCRC, !batch.hasValidChecksum {
-        if !isFirst { return true }
-        throw EventLogError(
-          .corruptMessage,
-          "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to "
-            + "go on without it", offset: header.baseOffset, file: segment.files.log, position: Int64(position))
-      }
-      position += header.sizeInBytes
-      result.nextOffset = header.nextOffset
-      result.position = ReadPosition(segment: segment, position: position, offset: header.nextOffset)
-      // Markers take offsets, and are never shown.
-      if header.attributes.isControl { continue }
-      result.batches.append(batch)
-      result.sizeInBytes += header.sizeInBytes
+      var located = damage
+      located.offset = located.offset ?? result.nextOffset
+      located.message += "; seek to offset \(next?.offset ?? offset(behind: segment)) to go on behind it"
+      throw located
     }
     return false
   }
 
+  private func check(_ batch: RecordBatchView, _ segment: Segment) throws(EventLogError) {
+    guard !batch.hasValidChecksum else { return }
+    throw EventLogError(
+      .corruptMessage, "the checksum of the batch does not fit its bytes", offset: batch.header.baseOffset,
+      file: segment.files.log, position: Int64(batch.start))
+  }
+
+  /// The header at `position`.
+  ///
+  /// - Parameter expected: the offset that the batch has to begin with, but for what was compacted away.
   func header(
-    in region: MemoryRegion, at position: Int, size: Int, _ segment: Segment
+    in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64? = nil
   ) throws(EventLogError) -> RecordBatchHeader {
     let available = size - position
-    let bytes = region.bytes(position..<(position + min(available, RecordBatchHeader.size)))
+    let bytes = contents.region.bytes(position..<(position + min(available, RecordBatchHeader.size)))
     let reason: String
     switch RecordBatchCheck.header(bytes, available: available) {
-    case .batch(let header): return header
+    case .batch(let header):
+      guard let expected, header.baseOffset != expected else { return header }
+      if isGap(before: header, at: position, contents, size: size, segment, expected: expected) { return header }
+      reason = "offset \(header.baseOffset) stands where \(expected) is due"
     case .unwritten: reason = "zeros where a batch should be"
     case .incomplete: reason = "the segment ends in the middle of a batch"
     case .corrupt(let why): reason = why
@@ -144,15 +186,53 @@ extension PartitionLog {
     throw EventLogError(.corruptMessage, reason, file: segment.files.log, position: Int64(position))
   }
 
+  /// Whether a batch that does not begin where the one before it ends is one that compaction left. The checksum says
+  /// nothing about the base offset, so it is held against what follows.
+  private func isGap(
+    before header: RecordBatchHeader, at position: Int, _ contents: SegmentContents, size: Int, _ segment: Segment,
+    expected: Int64
+  ) -> Bool {
+    guard header.baseOffset > expected else { return false }
+    let end = position + header.sizeInBytes
+    if end >= size { return header.nextOffset <= offset(behind: segment) }
+    guard let following = contents.header(at: end, size: size) else { return true }
+    return header.nextOffset <= following.baseOffset
+  }
+
+  /// Where the log goes on behind what can't be read at `position`, as far as that is known within the segment.
+  private func resumption(
+    in contents: SegmentContents, behind position: Int, size: Int, _ segment: Segment
+  ) -> (position: Int, offset: Int64)? {
+    // Where only the base offset is damaged, the length still leads to the next batch.
+    if let damaged = contents.header(at: position, size: size) {
+      let next = position + damaged.sizeInBytes
+      if let header = contents.header(at: next, size: size),
+        RecordBatchView(region: contents.region, start: next, header: header).hasValidChecksum
+      {
+        return (next, header.baseOffset)
+      }
+    }
+    let found = contents.indexedBatch(behind: position, baseOffset: segment.baseOffset, size: size)
+    return found.map { ($0.position, $0.header.baseOffset) }
+  }
+
+  /// The offset that follows a segment's last.
+  private func offset(behind segment: Segment) -> Int64 {
+    segments.first { $0.baseOffset > segment.baseOffset }?.baseOffset ?? logEndOffset
+  }
+
   /// The place from which `offset` is found by going forward.
   private func locate(_ offset: Int64) throws(EventLogError) -> ReadPosition? {
     let segments = segments
     guard let segment = Self.floor(segments, offset) ?? segments.first else { return nil }
-    guard segment.size > 0 else {
-      return ReadPosition(segment: segment, position: 0, offset: offset)
+    let size = segment.size
+    guard size > 0 else {
+      return ReadPosition(segment: segment, position: 0, offset: offset, expected: segment.baseOffset)
     }
-    let position = try segment.loadedContents(context).position(ofRelativeOffset: offset - segment.baseOffset)
-    return ReadPosition(segment: segment, position: min(position, segment.size), offset: offset)
+    let position = try segment.loadedContents(context).checkedPosition(
+      ofRelativeOffset: offset - segment.baseOffset, baseOffset: segment.baseOffset, size: size)
+    return ReadPosition(
+      segment: segment, position: position, offset: offset, expected: position == 0 ? segment.baseOffset : nil)
   }
 
   /// The last segment that begins at or before `offset`.
@@ -178,9 +258,11 @@ extension PartitionLog {
         // A closed segment's last entry is its largest timestamp; the active one's may lag behind what was appended.
         if segment !== segments.last, let largest = contents.timeIndex.last?.timestamp, largest < timestamp { continue }
         let from = contents.relativeOffset(beforeTimestamp: timestamp)
-        var position = contents.position(ofRelativeOffset: from)
+        var position = contents.checkedPosition(ofRelativeOffset: from, baseOffset: segment.baseOffset, size: size)
+        var expected = position == 0 ? segment.baseOffset : nil
         while position < size {
-          let header = try header(in: contents.region, at: position, size: size, segment)
+          let header = try header(in: contents, at: position, size: size, segment, expected: expected)
+          expected = header.nextOffset
           if header.baseOffset >= highWatermark { return nil }
           if header.maxTimestamp >= timestamp, header.lastOffset >= logStartOffset {
             let batch = RecordBatchView(region: contents.region, start: position, header: header)
@@ -207,7 +289,7 @@ extension PartitionLog {
     var cursor = records.makeCursor()
     while cursor.advance() {
       let time = isAppendTime ? batch.header.maxTimestamp : batch.header.baseTimestamp &+ cursor.record.timestampDelta
-      let offset = batch.header.baseOffset + Int64(cursor.record.offsetDelta)
+      let offset = batch.header.baseOffset &+ Int64(cursor.record.offsetDelta)
       if time >= timestamp, offset >= logStartOffset { return (offset, time) }
     }
     if cursor.isBroken { throw records.brokenError() }

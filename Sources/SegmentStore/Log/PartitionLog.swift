@@ -92,7 +92,9 @@ package final class PartitionLog: Sendable {
       }
       wasTruncated = loaded.wasTruncated
       let leaderEpoch = try Self.beginEpoch(
-        directory, at: loaded.nextOffset, isNewLeader: !wasClean && !isNew && loaded.nextOffset > 0, context.fileSystem)
+        directory, at: loaded.nextOffset, isNewLeader: !wasClean && !isNew && loaded.nextOffset > 0,
+        seen: loaded.epochs,
+        context.fileSystem)
       segmentList = Mutex(loaded.segments)
       endOffset = Atomic(loaded.nextOffset)
       visibleOffset = Atomic(loaded.nextOffset)
@@ -203,16 +205,16 @@ package final class PartitionLog: Sendable {
   /// The epoch that new batches are stamped with: one more after an unclean stop, so that what was written before it can
   /// be told from what was written after (KIP-101).
   private static func beginEpoch(
-    _ directory: String, at offset: Int64, isNewLeader: Bool, _ fileSystem: any FileSystem
+    _ directory: String, at offset: Int64, isNewLeader: Bool, seen: LeaderEpochCheckpoint, _ fileSystem: any FileSystem
   ) throws(EventLogError) -> Int32 {
-    var epochs = PartitionDirectory.leaderEpochs(directory, fileSystem)
-    let before = epochs
+    let before = PartitionDirectory.leaderEpochs(directory, fileSystem)
+    var epochs = before
+    // The file is not synced: what it lost, the batches tell.
+    for entry in seen.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
+    let latest = epochs.latestEpoch
     epochs.truncateEnd(to: offset)
-    if epochs.entries.isEmpty {
-      epochs.assign(before.latestEpoch + (isNewLeader ? 1 : 0), from: offset)
-    } else if isNewLeader {
-      epochs.assign(before.latestEpoch + 1, from: offset)
-    }
+    let next = isNewLeader && latest < .max ? latest + 1 : latest
+    if epochs.entries.isEmpty || isNewLeader { epochs.assign(next, from: offset) }
     if epochs != before { try PartitionDirectory.write(epochs, to: directory, fileSystem) }
     return epochs.latestEpoch
   }

@@ -11,12 +11,16 @@ package final class PartitionReader: Sendable {
   let fileSystem: any FileSystem
   private let startOffset: Int64
   /// Where the log was last seen to end.
-  private let tail: Mutex<Tail?>
+  private let tail: Mutex<Place?>
+  /// Where the last read ended, which is where the next one begins.
+  private let lastRead: Mutex<Place?>
 
-  private struct Tail {
+  /// A place in a segment.
+  private struct Place {
     var base: Int64
     var position: Int64
-    var nextOffset: Int64
+    /// The offset that the batch there begins with, but for what was compacted away; nil where that is not known.
+    var expected: Int64?
   }
 
   package init(
@@ -27,6 +31,7 @@ package final class PartitionReader: Sendable {
     self.fileSystem = fileSystem
     startOffset = logStartOffset
     tail = Mutex(nil)
+    lastRead = Mutex(nil)
   }
 
   /// The base offsets of the segments, in order.
@@ -66,18 +71,28 @@ package final class PartitionReader: Sendable {
   /// The offset after the last whole batch, as it is now.
   package func logEndOffset() throws(EventLogError) -> Int64 {
     guard let last = try bases().last else { return startOffset }
-    let known = tail.withLock { $0 }
-    var from: Tail
-    if let known, known.base == last { from = known } else { from = try start(in: last, lookingFor: .max) }
-    try scan(last, from: from.position) { header, position in
-      guard header.baseOffset >= from.nextOffset || from.position == 0 else { return false }
-      from.position = position + Int64(header.sizeInBytes)
-      from.nextOffset = header.nextOffset
-      return true
+    let files = SegmentFiles(directory: directory, baseOffset: last)
+    let file = try fileSystem.open(files.log, .read)
+    defer { fileSystem.close(file) }
+    let size = try fileSystem.size(of: file, path: files.log)
+    var place = Place(base: last, position: 0, expected: last)
+    if let known = tail.withLock({ $0 }), known.base == last, known.position <= size {
+      place = known
+    } else if let indexed = try indexedPlace(files, file, size: size, before: .max) {
+      place = indexed
     }
-    let end = from
-    tail.withLock { $0 = end }
-    return end.nextOffset
+    var end = place.expected ?? last
+    var scanner = LogScanner(fileSystem, file, path: files.log, from: place.position, limit: size)
+    while case .batch(let header, let position, let isValid) = try scanner.next() {
+      if let expected = place.expected, header.baseOffset < expected { break }
+      // What the owner is writing at this moment has no valid checksum yet, and nothing behind it. A damaged batch has.
+      if !isValid, try scanner.following()?.baseOffset != header.nextOffset { break }
+      end = header.nextOffset
+      place.position = position + Int64(header.sizeInBytes)
+      place.expected = end
+    }
+    tail.withLock { $0 = place }
+    return end
   }
 
   /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end.
@@ -108,63 +123,99 @@ package final class PartitionReader: Sendable {
   private func collect(
     _ result: inout FetchedBatches, in base: Int64, below end: Int64, maxBytes: Int, minimumOneBatch: Bool
   ) throws(EventLogError) {
-    let path = SegmentFiles(directory: directory, baseOffset: base).log
-    let file = try fileSystem.open(path, .read)
+    let files = SegmentFiles(directory: directory, baseOffset: base)
+    let file = try fileSystem.open(files.log, .read)
     defer { fileSystem.close(file) }
-    let size = try fileSystem.size(of: file, path: path)
-    let from = try start(in: base, lookingFor: result.nextOffset)
-    var scanner = LogScanner(fileSystem, file, path: path, from: from.position, limit: size)
+    let size = try fileSystem.size(of: file, path: files.log)
+    let from = try place(of: result.nextOffset, files, file, size: size)
+    var expected = from.expected
+    var scanner = LogScanner(fileSystem, file, path: files.log, from: from.position, limit: size)
     while result.nextOffset < end {
       switch try scanner.next() {
       case .batch(let header, let position, let isValid):
-        guard header.nextOffset > result.nextOffset else { continue }
-        guard isValid else {
-          // What came before the damage is returned first; the next read begins with it, and says so.
+        // Of what is damaged: what came before is returned first; the next read begins with it, and says so.
+        guard try isInPlace(header, expected: expected, &scanner) else {
+          if let following = try scanner.following(), following.baseOffset <= result.nextOffset {
+            // It lies before what is sought.
+            expected = nil
+            continue
+          }
           if !result.batches.isEmpty { return }
           throw EventLogError(
-            .corruptMessage, "the checksum of the batch does not fit its bytes", offset: header.baseOffset, file: path,
-            position: position)
+            .corruptMessage, "offset \(header.baseOffset) stands where \(expected ?? base) is due",
+            offset: result.nextOffset, file: files.log, position: position)
+        }
+        expected = header.nextOffset
+        guard header.nextOffset > result.nextOffset else { continue }
+        guard isValid else {
+          if !result.batches.isEmpty { return }
+          throw EventLogError(
+            .corruptMessage,
+            "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to go on without it",
+            offset: header.baseOffset, file: files.log, position: position)
         }
         if result.sizeInBytes + header.sizeInBytes > maxBytes, !(result.batches.isEmpty && minimumOneBatch) { return }
         result.nextOffset = header.nextOffset
+        let next = Place(base: base, position: position + Int64(header.sizeInBytes), expected: header.nextOffset)
+        lastRead.withLock { $0 = next }
         if header.attributes.isControl { continue }
         result.batches.append(try scanner.copy(header, at: position))
         result.sizeInBytes += header.sizeInBytes
       case .end(let position, let reason):
         guard reason == .endOfFile || reason == .unwritten || reason == .incomplete || !result.batches.isEmpty else {
-          throw EventLogError(.corruptMessage, "what lies here is no batch", file: path, position: position)
+          throw EventLogError(
+            .corruptMessage, "what lies here is no batch", offset: result.nextOffset, file: files.log,
+            position: position)
         }
         return
       }
     }
   }
 
-  /// Where to begin in a segment, by its index if it has a sound one.
-  private func start(in base: Int64, lookingFor offset: Int64) throws(EventLogError) -> Tail {
-    let files = SegmentFiles(directory: directory, baseOffset: base)
-    let size = try fileSystem.status(files.log)?.size ?? 0
-    var found = Tail(base: base, position: 0, nextOffset: base)
-    guard let bytes = try? fileSystem.contents(of: files.offsetIndex),
-      let entries = IndexFile.offsets(bytes, logSize: Int(clamping: size))
-    else { return found }
-    for entry in entries {
-      guard base + Int64(entry.relativeOffset) <= offset else { break }
-      // The entry names the batch's last offset; that batch begins somewhere after the one before.
-      found.position = Int64(entry.position)
-    }
-    return found
+  /// Whether a batch begins where the one before it ends, or behind a gap that compaction left: the checksum says
+  /// nothing about the base offset, so it is held against what follows.
+  private func isInPlace(
+    _ header: RecordBatchHeader, expected: Int64?, _ scanner: inout LogScanner
+  ) throws(EventLogError) -> Bool {
+    guard let expected, header.baseOffset != expected else { return true }
+    guard header.baseOffset > expected else { return false }
+    guard let following = try scanner.following() else { return true }
+    return header.nextOffset <= following.baseOffset
   }
 
-  private func scan(
-    _ base: Int64, from position: Int64, _ visit: (RecordBatchHeader, Int64) -> Bool
-  ) throws(EventLogError) {
-    let path = SegmentFiles(directory: directory, baseOffset: base).log
-    let file = try fileSystem.open(path, .read)
-    defer { fileSystem.close(file) }
-    let size = try fileSystem.size(of: file, path: path)
-    var scanner = LogScanner(fileSystem, file, path: path, from: position, limit: size)
-    while case .batch(let header, let position, let isValid) = try scanner.next() {
-      guard isValid, visit(header, position) else { return }
+  /// Where to begin to look for `offset`: where the last read ended, or where the index says, if a look shows that it is
+  /// right; else at the beginning.
+  private func place(
+    of offset: Int64, _ files: SegmentFiles, _ file: FileDescriptor, size: Int64
+  ) throws(EventLogError) -> Place {
+    if let known = lastRead.withLock({ $0 }), known.base == files.baseOffset, known.expected == offset,
+      try header(files, file, at: known.position, size: size)?.baseOffset == offset
+    {
+      return known
     }
+    return try indexedPlace(files, file, size: size, before: offset)
+      ?? Place(base: files.baseOffset, position: 0, expected: files.baseOffset)
+  }
+
+  private func indexedPlace(
+    _ files: SegmentFiles, _ file: FileDescriptor, size: Int64, before offset: Int64
+  ) throws(EventLogError) -> Place? {
+    let base = files.baseOffset
+    guard let bytes = try? fileSystem.contents(of: files.offsetIndex),
+      let entries = IndexFile.offsets(bytes, logSize: Int(clamping: size)),
+      let entry = entries.last(where: { base &+ Int64($0.relativeOffset) <= offset }),
+      try header(files, file, at: Int64(entry.position), size: size)?.lastOffset
+        == base &+ Int64(entry.relativeOffset)
+    else { return nil }
+    // The entry names the batch's last offset; which offset it begins with is not said.
+    return Place(base: base, position: Int64(entry.position), expected: nil)
+  }
+
+  private func header(
+    _ files: SegmentFiles, _ file: FileDescriptor, at position: Int64, size: Int64
+  ) throws(EventLogError) -> RecordBatchHeader? {
+    var scanner = LogScanner(
+      fileSystem, file, path: files.log, from: position, limit: size, chunk: RecordBatchHeader.size)
+    return try scanner.following()
   }
 }

@@ -32,7 +32,7 @@ struct ProducerScan {
 
   mutating func add(marker batch: RecordBatchView) throws(EventLogError) {
     let header = batch.header
-    guard header.hasProducerID else { return }
+    guard header.hasProducerID, header.recordCount > 0 else { return }
     let marker = try ControlRecord(decoding: batch)
     guard marker.kind == .commit || marker.kind == .abort else { return }
     var state = states[header.producerID] ?? Self.fresh(header)
@@ -60,12 +60,12 @@ extension PartitionLog {
       for segment in segments {
         let size = segment.size
         guard size > 0 else { continue }
-        let region = try segment.loadedContents(context).region
+        let contents = try segment.loadedContents(context)
         var position = 0
         while position < size {
-          let header = try header(in: region, at: position, size: size, segment)
+          let header = try header(in: contents, at: position, size: size, segment)
           if header.attributes.isControl {
-            try scan.add(marker: RecordBatchView(region: region, start: position, header: header))
+            try scan.add(marker: RecordBatchView(region: contents.region, start: position, header: header))
           } else {
             scan.add(data: header)
           }

@@ -85,6 +85,8 @@ extension PartitionLog {
       if scan.open[header.producerID] == nil { scan.open[header.producerID] = header.baseOffset }
       return
     }
+    // Compaction leaves an empty batch where nothing of the transaction is left.
+    guard header.recordCount > 0 else { return }
     let marker = try ControlRecord(decoding: batch)
     guard let first = scan.open.removeValue(forKey: header.producerID), marker.kind == .abort else { return }
     let stable = scan.open.values.min() ?? header.nextOffset

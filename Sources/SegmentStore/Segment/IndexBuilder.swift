@@ -52,7 +52,8 @@ struct IndexBuilder {
   }
 
   private func addTime() {
-    guard maxTimestamp != .min, times.last.map({ maxTimestamp > $0.timestamp }) ?? true,
+    // Records without a timestamp (-1) get no entry: Kafka's tools take one for an index that is out of order.
+    guard maxTimestamp > times.last?.timestamp ?? -1,
       let relative = Int32(exactly: offsetOfMaxTimestamp - baseOffset)
     else { return }
     times.append(TimeIndexEntry(timestamp: maxTimestamp, relativeOffset: relative))

@@ -21,6 +21,43 @@ final class SegmentContents: Sendable {
     return index == 0 ? 0 : Int(offsetIndex[index - 1].position)
   }
 
+  /// The same, where the index is believed only if the batch is there that it names: else the search begins at the
+  /// segment's beginning.
+  func checkedPosition(ofRelativeOffset relativeOffset: Int64, baseOffset: Int64, size: Int) -> Int {
+    let index = offsetIndex.partitionPoint { Int64($0.relativeOffset) <= relativeOffset }
+    guard index > 0 else { return 0 }
+    let entry = offsetIndex[index - 1]
+    guard let header = header(at: Int(entry.position), size: size),
+      header.lastOffset &- baseOffset == Int64(entry.relativeOffset)
+    else { return 0 }
+    return Int(entry.position)
+  }
+
+  /// The first indexed batch behind `position` that is where the index says.
+  func indexedBatch(
+    behind position: Int, baseOffset: Int64, size: Int
+  ) -> (position: Int, header: RecordBatchHeader)? {
+    var index = offsetIndex.partitionPoint { Int($0.position) <= position }
+    while index < offsetIndex.count {
+      let entry = offsetIndex[index]
+      if let header = header(at: Int(entry.position), size: size),
+        header.lastOffset &- baseOffset == Int64(entry.relativeOffset)
+      {
+        return (Int(entry.position), header)
+      }
+      index += 1
+    }
+    return nil
+  }
+
+  /// The header at `position` of a log of `size` bytes, if one can be there.
+  func header(at position: Int, size: Int) -> RecordBatchHeader? {
+    guard position >= 0, position < size, size <= region.count else { return nil }
+    let bytes = region.bytes(position..<(position + min(size - position, RecordBatchHeader.size)))
+    guard case .batch(let header) = RecordBatchCheck.header(bytes, available: size - position) else { return nil }
+    return header
+  }
+
   /// The relative offset from which on a batch with a timestamp of at least `timestamp` is to be looked for.
   func relativeOffset(beforeTimestamp timestamp: Int64) -> Int64 {
     let index = timeIndex.partitionPoint { $0.timestamp < timestamp }

@@ -24,10 +24,49 @@ struct SegmentLoader {
       region = MemoryRegion(owning: UnsafeRawPointer(address), count: size, origin: .mapping)
     }
     if let indexes = try? loadIndexes() {
-      return SegmentContents(region: region, offsetIndex: indexes.offsets, timeIndex: indexes.times)
+      let contents = SegmentContents(region: region, offsetIndex: indexes.offsets, timeIndex: indexes.times)
+      if isRight(contents) { return contents }
     }
     return try rebuild(region)
   }
+
+  /// Whether the indexes are this log's, and go up to its end: their last entries are held against the batches.
+  ///
+  /// An index that leads past what is sought would hide it without an error. What is damaged is the log's fault.
+  private func isRight(_ contents: SegmentContents) -> Bool {
+    var position = 0
+    if let last = contents.offsetIndex.last {
+      guard let header = contents.header(at: Int(last.position), size: size) else {
+        return contents.indexedBatch(behind: -1, baseOffset: files.baseOffset, size: size) != nil
+      }
+      guard header.lastOffset &- files.baseOffset == Int64(last.relativeOffset) else { return false }
+      position = Int(last.position)
+    }
+    let indexed = position
+    var largest = Int64(-1)
+    while position < size {
+      guard let header = contents.header(at: position, size: size) else { return true }
+      if position - indexed > Self.longestUnindexed { return false }
+      largest = max(largest, header.maxTimestamp)
+      position += header.sizeInBytes
+    }
+    guard largest <= contents.timeIndex.last?.timestamp ?? -1 else { return false }
+    guard let last = contents.timeIndex.last else { return true }
+    // The batch that the closing entry names has to have the timestamp that it states.
+    position = contents.position(ofRelativeOffset: Int64(last.relativeOffset))
+    while position < size {
+      guard let header = contents.header(at: position, size: size) else { return true }
+      if header.lastOffset &- files.baseOffset >= Int64(last.relativeOffset) {
+        return header.maxTimestamp == last.timestamp
+      }
+      position += header.sizeInBytes
+    }
+    return false
+  }
+
+  /// Behind the last entry of an index that goes up to the end, no batch begins later than this, unless
+  /// `index.interval.bytes` is larger; what is then made anew has entries that are closer.
+  private static let longestUnindexed = 1 << 20
 
   /// Both indexes as they are on disk, or nil where one of them can't be right.
   func loadIndexes() throws(EventLogError) -> (
@@ -39,9 +78,9 @@ struct SegmentLoader {
     }
     let offsetBytes = try fileSystem.contents(of: files.offsetIndex)
     let timeBytes = try fileSystem.contents(of: files.timeIndex)
-    guard let offsets = IndexFile.offsets(offsetBytes, logSize: size), let times = IndexFile.times(timeBytes),
-      size == 0 || !times.isEmpty
-    else { return nil }
+    guard let offsets = IndexFile.offsets(offsetBytes, logSize: size), let times = IndexFile.times(timeBytes) else {
+      return nil
+    }
     return (AppendOnlyArray(offsets), AppendOnlyArray(times))
   }
 

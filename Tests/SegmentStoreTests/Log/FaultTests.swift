@@ -69,6 +69,70 @@ struct FaultTests {
     _ = try again.close()
   }
 
+  @Test("a sync of a segment that was rolled away, that one too is written anew when the log is reopened")
+  func syncOfRolledSegmentFails() throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    let test = TestLog(directory.path, fileSystem: system)
+    let log = try test.open()
+    try log.append("safe", durably: true)
+    try log.append("in doubt")
+    system.fail(.syncData, isPermanent: true, with: Self.broken)
+    try log.rollActiveSegment()
+    #expect(throws: EventLogError.self) { try log.append("behind", durably: true) }
+    log.abandon(Self.broken)
+    system.heal()
+    let files = try Files.list(test.directory, ".log")
+    #expect(files.count == 2)
+    let before = files.map(Inode.of)
+    let again = try test.open(PartitionCheckpoint(recoveryPoint: 1))
+    for (file, inode) in zip(files, before) { #expect(Inode.of(file) != inode) }
+    #expect(try again.values()[0] == "safe")
+    _ = try again.close()
+  }
+
+  @Test("room for the indexes, the log closes all the same, and the next opening has all records")
+  func closeOnFullDisk() throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    let test = TestLog(directory.path, fileSystem: system)
+    let log = try test.open()
+    for number in 0..<10 { try log.append("value \(number)") }
+    system.fail(.write, isPermanent: true, with: Self.diskFull)
+    let checkpoint = try log.close()
+    #expect(checkpoint.logEndOffset == 10)
+    system.heal()
+    let again = try test.open(checkpoint, wasClean: true)
+    #expect(try again.values().count == 10)
+    _ = try again.close()
+  }
+
+  @Test("every sync, nobody waits for ever: neither who wait, nor the closing", arguments: [true, false])
+  func everySyncFails(onThreads: Bool) async throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    let test = TestLog(directory.path, fileSystem: system)
+    let log = try test.open()
+    system.fail(.syncData, isPermanent: true, with: Self.broken)
+    await withTaskGroup(of: Bool.self) { group in
+      for number in 0..<8 {
+        group.addTask {
+          guard let result = try? log.append(record: Record(value: "\(number)"), AppendOptions(isDurable: true)) else {
+            return true
+          }
+          if onThreads { return (try? log.waitUntilDurable(upTo: result.nextOffset)) == nil }
+          return await withCheckedContinuation { continuation in
+            log.whenDurable(upTo: result.nextOffset) { continuation.resume(returning: $0 != nil) }
+          }
+        }
+      }
+      for await wasRefused in group { #expect(wasRefused) }
+    }
+    #expect(log.highWatermark == 0)
+    #expect(log.durableOffset == 0)
+    #expect(try log.close().logEndOffset == nil)
+  }
+
   @Test(
     "any one call, what was acknowledged is there after reopening, and the log goes on",
     arguments: [TestFileSystem.Call.open, .write, .allocate, .truncate, .syncData, .syncDirectory, .map, .rename])
@@ -99,6 +163,23 @@ struct FaultTests {
 
 @Suite("After a power cut")
 struct PowerCutTests {
+  @Test("what was acknowledged after a kill and a reopening is there, the partition's own name too")
+  func namesAfterKill() throws {
+    let directory = try TemporaryDirectory()
+    let system = TestFileSystem(root: directory.path)
+    try system.syncDirectory(directory.path)
+    let test = TestLog(directory.path, fileSystem: system)
+    let log = try test.open()
+    try log.append("left by the dead process")
+    log.abandon(EventLogError(.illegalState, "killed"))
+    let again = try test.open()
+    #expect(again.highWatermark == 1)
+    // What is shown now, a power cut must not take back.
+    let shown = system.durableState().filter { $0.key.hasSuffix(".log") }
+    #expect(shown.first?.value.isEmpty == false)
+    _ = try again.close()
+  }
+
   @Test("every record that was acknowledged with acks=all is there, at every moment", arguments: UInt64(0)..<30)
   func acknowledged(seed: UInt64) throws {
     let directory = try TemporaryDirectory()

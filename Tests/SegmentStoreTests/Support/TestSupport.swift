@@ -42,13 +42,14 @@ struct SeededGenerator: RandomNumberGenerator {
 struct TestLog {
   let root: String
   let context: StoreContext
+  let warnings = Warnings()
   var configuration = LogConfiguration()
   var directory: String { root + "/t-0" }
 
   init(_ root: String, _ configuration: LogConfiguration = .init(), fileSystem: (any FileSystem)? = nil) {
     self.root = root
     self.configuration = configuration
-    context = StoreContext(fileSystem: fileSystem ?? LocalFileSystem(), closedSegmentsKept: 2)
+    context = StoreContext(fileSystem: fileSystem ?? LocalFileSystem(), closedSegmentsKept: 2, warn: warnings.add)
   }
 
   func open(_ checkpoint: PartitionCheckpoint = .init(), wasClean: Bool = false) throws -> PartitionLog {
