@@ -48,17 +48,19 @@ extension MetadataStore {
     }
   }
 
+  /// Writes checkpoints down, in one transaction. A topic that was deleted meanwhile is passed over.
   package func save(_ checkpoints: [PartitionID: StoredCheckpoint]) throws(EventLogError) {
     guard !checkpoints.isEmpty else { return }
     try write { db in try save(checkpoints, db) }
   }
 
   private func save(_ checkpoints: [PartitionID: StoredCheckpoint], _ db: Database) throws {
-    let statement = try db.cachedStatement(sql: "INSERT OR REPLACE INTO partition_checkpoint VALUES (?, ?, ?, ?, ?)")
+    let statement = try db.cachedStatement(
+      sql: "INSERT OR REPLACE INTO partition_checkpoint SELECT id, ?, ?, ?, ? FROM topic WHERE id = ?")
     for (partition, checkpoint) in checkpoints {
       try statement.execute(arguments: [
-        Data(partition.topic.bytes), partition.partition, checkpoint.logStartOffset, checkpoint.recoveryPoint,
-        checkpoint.logEndOffset,
+        partition.partition, checkpoint.logStartOffset, checkpoint.recoveryPoint, checkpoint.logEndOffset,
+        Data(partition.topic.bytes),
       ])
     }
   }

@@ -191,6 +191,24 @@ struct AdminCommandTests {
     #expect(try Tool.run("log-dirs", "--dir", store, "--topic", "none").status == 1)
   }
 
+  @Test("makes no directory where a command is to change what is there")
+  func missing() throws {
+    let directory = try TemporaryDirectory()
+    let store = directory.path + "/typo"
+    for arguments in [
+      ["topics", "alter", "--topic", "t", "--partitions", "2"], ["topics", "delete", "--topic", "t"],
+      ["groups", "delete", "--group", "g"], ["groups", "delete-offsets", "--group", "g", "--topic", "t"],
+      ["groups", "reset-offsets", "--group", "g", "--topic", "t", "--to-latest", "--execute"],
+      ["configs", "alter", "--topic", "t", "--delete-config", "flush.ms"],
+      ["delete-records", "--topic", "t", "--before", "1"],
+    ] {
+      let result = try Tool.run(arguments + ["--dir", store])
+      #expect(result.status == 1, "\(arguments)")
+      #expect(result.error.contains("INPUT_OUTPUT"), "\(arguments): \(result.error)")
+      #expect(!FileManager.default.fileExists(atPath: store), "\(arguments)")
+    }
+  }
+
   @Test("checks topics without making them")
   func validateOnly() throws {
     let directory = try TemporaryDirectory()

@@ -62,7 +62,7 @@ struct MetadataStoreTests {
     try store.close()
   }
 
-  @Test("refuses a topic that exists, and commits nothing for one that does not")
+  @Test("refuses a topic that exists, and keeps nothing for one that does not")
   func topics() throws {
     let directory = try Directory()
     let store = try MetadataStore(path: directory.file)
@@ -72,6 +72,10 @@ struct MetadataStoreTests {
     let stranger = PartitionID(topic("b").id, 0)
     try store.commit([("g", [stranger: CommittedOffset(offset: 1, committedAt: 0)])])
     #expect(try store.committedOffsets().isEmpty)
+    let known = PartitionID(try #require(try store.topics().first).id, 0)
+    let checkpoint = StoredCheckpoint(logStartOffset: 1, recoveryPoint: 2)
+    try store.save([stranger: checkpoint, known: checkpoint])
+    #expect(try store.checkpoints() == [known: checkpoint])
     try store.close()
   }
 

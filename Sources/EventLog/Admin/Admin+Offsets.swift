@@ -153,16 +153,10 @@ extension Admin {
       if start.log.durableOffset < start.offset { try start.log.waitUntilDurable(upTo: start.offset) }
       return start.offset
     }
-    return broker.topicChanges.withLock { _ in
+    return broker.checkpointing.withLock { _ in
       var checkpoints: [PartitionID: StoredCheckpoint] = [:]
-      for (partition, start) in starts {
+      for (partition, start) in starts where start.offset > start.log.logStartOffset {
         guard case .success = outcome[partition] else { continue }
-        guard broker.topicTable.find(partition.topic)?.id == start.topic.id else {
-          let error = EventLogError(.unknownTopicOrPartition, "the topic was deleted meanwhile")
-          outcome[partition] = .failure(error.at(partition))
-          continue
-        }
-        guard start.offset > start.log.logStartOffset else { continue }
         var checkpoint = StoredCheckpoint(start.log.checkpoint)
         checkpoint.logStartOffset = start.offset
         checkpoints[PartitionID(start.topic.id, partition.partition)] = checkpoint
@@ -173,6 +167,9 @@ extension Admin {
         guard case .success = outcome[partition] else { continue }
         do throws(EventLogError) {
           if let failure { throw failure }
+          guard broker.topicTable.find(partition.topic)?.id == start.topic.id else {
+            throw EventLogError(.unknownTopicOrPartition, "the topic was deleted meanwhile")
+          }
           try start.log.advanceLogStart(to: start.offset)
           outcome[partition] = .success(start.log.logStartOffset)
         } catch {

@@ -27,6 +27,9 @@ public final class Broker: Sendable {
   let topicTable: TopicTable
   /// Held while topics are made, changed or deleted: one change at a time.
   let topicChanges = Mutex<Void>(())
+  /// Held while log starts are gathered and written down, or moved, so that an older one can't overwrite a newer one.
+  /// Not `topicChanges`: deleting a topic holds that and waits for the threads on which checkpoints are written.
+  let checkpointing = Mutex<Void>(())
   private let lock: DirectoryLock?
   private let isClosed = Mutex(false)
 
@@ -196,10 +199,9 @@ public final class Broker: Sendable {
     try topic(topicPartition.topic).partition(topicPartition.partition)
   }
 
-  /// Writes the recovery points down, so that a crash costs less. Under the lock, so that what was gathered here can't
-  /// overwrite a log start that `deleteRecords` wrote meanwhile, nor name a topic that is gone.
+  /// Writes the recovery points down, so that a crash costs less.
   func checkpoint() throws(EventLogError) {
-    try topicChanges.withLock { _ throws(EventLogError) in
+    try checkpointing.withLock { _ throws(EventLogError) in
       var checkpoints: [PartitionID: StoredCheckpoint] = [:]
       for topic in topicTable.all() {
         for (number, partition) in topic.partitions.enumerated() {

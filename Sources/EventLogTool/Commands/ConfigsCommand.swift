@@ -75,7 +75,7 @@ struct ConfigsCommand: ParsableCommand {
     }
 
     func run() throws {
-      let broker = try store.open()
+      let broker = try store.openExisting()
       defer { try? broker.close() }
       var operations = addConfig.flatMap(\.items).map { AlterConfigOperation.set($0.name, $0.value) }
       operations += deleteConfig.flatMap { $0.split(separator: ",") }.map { .delete(String($0)) }

@@ -26,7 +26,7 @@ struct DeleteRecordsCommand: ParsableCommand {
 
   func run() throws {
     let listed = try offsetJsonFile.map(Self.offsets)
-    let broker = try store.open()
+    let broker = try store.openExisting()
     defer { try? broker.close() }
     var offsets = listed ?? [:]
     for topic in topic {

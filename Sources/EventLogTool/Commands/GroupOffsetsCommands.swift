@@ -60,7 +60,7 @@ struct ResetOffsetsCommand: ParsableCommand {
 
   func run() throws {
     let target = try target()
-    let broker = try execute ? store.open() : store.openReadOnly()
+    let broker = try execute ? store.openExisting() : store.openReadOnly()
     defer { try? broker.close() }
     var partitions: [TopicPartition]?
     if let partition, let topic = topic.first {
@@ -127,7 +127,7 @@ struct DeleteOffsetsCommand: ParsableCommand {
   var topic: [TopicArgument]
 
   func run() throws {
-    let broker = try store.open()
+    let broker = try store.openExisting()
     defer { try? broker.close() }
     let partitions = try topic.flatMap { try $0.resolve(broker) }
     let results = try broker.admin.deleteConsumerGroupOffsets(group, each: partitions)

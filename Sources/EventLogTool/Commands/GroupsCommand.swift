@@ -128,7 +128,7 @@ struct GroupsCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "The group; may be given again.") var group: [String]
 
     func run() throws {
-      let broker = try store.open()
+      let broker = try store.openExisting()
       defer { try? broker.close() }
       let results = try broker.admin.deleteConsumerGroups(each: group)
       var outcome = Outcome()

@@ -98,7 +98,7 @@ struct TopicsCommand: ParsableCommand {
     }
 
     func run() throws {
-      let broker = try store.open()
+      let broker = try store.openExisting()
       defer { try? broker.close() }
       let operations =
         config.map { AlterConfigOperation.set($0.name, $0.value) }
@@ -118,7 +118,7 @@ struct TopicsCommand: ParsableCommand {
     @Flag(help: "It is no error if there is no such topic.") var ifExists = false
 
     func run() throws {
-      let broker = try store.open()
+      let broker = try store.openExisting()
       defer { try? broker.close() }
       do {
         try broker.admin.deleteTopic(topic)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Foundation
 
 /// The data directory, and how it is opened.
 struct StoreOptions: ParsableArguments {
@@ -11,6 +12,14 @@ struct StoreOptions: ParsableArguments {
     var configuration = Self.brokerConfiguration
     configuration.autoCreateTopics = autoCreateTopics
     return try Broker.open(dir, configuration)
+  }
+
+  /// As the owner, to change what is there: a directory that is missing, or mistyped, is not made.
+  func openExisting() throws -> Broker {
+    guard FileManager.default.fileExists(atPath: dir) else {
+      throw EventLogError(.inputOutput, "there is no such directory", file: dir)
+    }
+    return try open()
   }
 
   /// To look into it, also while its owner is at work.

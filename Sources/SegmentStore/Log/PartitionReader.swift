@@ -47,14 +47,6 @@ package final class PartitionReader: Sendable {
     max(startOffset, try bases().first ?? 0)
   }
 
-  package func sizeInBytes() throws(EventLogError) -> Int64 {
-    var sum: Int64 = 0
-    for base in try bases() {
-      sum += try fileSystem.status(SegmentFiles(directory: directory, baseOffset: base).log)?.size ?? 0
-    }
-    return sum
-  }
-
   /// Bytes of all batches, without the room that the owner has reserved ahead of them.
   package func writtenBytes() throws(EventLogError) -> Int64 {
     _ = try logEndOffset()

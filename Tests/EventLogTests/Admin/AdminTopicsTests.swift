@@ -94,6 +94,8 @@ struct AdminTopicsTests {
     try fixture.admin.createTopic("t", partitions: 2)
     #expect(errorCode { try fixture.admin.createPartitions("t", to: 3) } == .storageError)
     #expect(try fixture.admin.describeTopic("t").partitions.count == 2)
+    try fixture.reopen()
+    #expect(try fixture.admin.describeTopic("t").partitions.count == 2)
     try FileManager.default.removeItem(atPath: stray)
     try fixture.admin.createPartitions("t", to: 4)
     try await fixture.broker.producer().send("t", partition: 3, value: "v")
