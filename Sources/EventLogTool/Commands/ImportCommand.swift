@@ -20,16 +20,18 @@ struct ImportCommand: ParsableCommand {
       let progress = ProgressBar("import")
       let result = try broker.admin.importPartition(from: directory) { progress.update($0, of: $1) }
       progress.finish()
-      try Terminal.line(
+      let text =
         json
-          ? JSON.object([
-            ("topic", .string(result.topicPartition.topic)), ("partition", .number(result.topicPartition.partition)),
-            ("segments", .number(result.segments)), ("batches", .number(result.batches)),
-            ("records", .number(result.records)), ("logStartOffset", .number(result.logStartOffset)),
-            ("logEndOffset", .number(result.logEndOffset)), ("sizeInBytes", .number(result.sizeInBytes)),
-          ]).text
-          : "\(result.topicPartition): \(result.records) records in \(result.batches) batches, offsets "
-            + "\(result.logStartOffset) to \(result.logEndOffset)")
+        ? JSON.object([
+          ("topic", .string(result.topicPartition.topic)), ("partition", .number(result.topicPartition.partition)),
+          ("segments", .number(result.segments)), ("batches", .number(result.batches)),
+          ("records", .number(result.records)), ("logStartOffset", .number(result.logStartOffset)),
+          ("logEndOffset", .number(result.logEndOffset)), ("sizeInBytes", .number(result.sizeInBytes)),
+        ]).text
+        : "\(result.topicPartition): \(result.records) records in \(result.batches) batches, offsets "
+          + "\(result.logStartOffset) to \(result.logEndOffset)"
+      // The rest is to be imported, whether somebody reads of it or not.
+      do { try Terminal.line(text) } catch is OutputClosed {}
     }
     try broker.close()
   }

@@ -10,6 +10,9 @@ package final class PartitionReader: Sendable {
   package let directory: String
   private let fileSystem: any FileSystem
   private let startOffset: Int64
+  /// Up to here the log was on the disk when the directory was opened: a batch below it that is not right is damaged,
+  /// and not one that is being written.
+  private let recoveryPoint: Int64
   /// Where the log was last seen to end.
   private let tail: Mutex<Tail?>
 
@@ -20,18 +23,25 @@ package final class PartitionReader: Sendable {
   }
 
   package init(
-    _ topicPartition: TopicPartition, directory: String, logStartOffset: Int64, fileSystem: any FileSystem
+    _ topicPartition: TopicPartition, directory: String, logStartOffset: Int64, recoveryPoint: Int64 = 0,
+    fileSystem: any FileSystem
   ) {
     self.topicPartition = topicPartition
     self.directory = directory
     self.fileSystem = fileSystem
     startOffset = logStartOffset
+    self.recoveryPoint = recoveryPoint
     tail = Mutex(nil)
   }
 
   /// The base offsets of the segments, in order.
   private func bases() throws(EventLogError) -> [Int64] {
-    guard try fileSystem.status(directory) != nil else { return [] }
+    guard let status = try fileSystem.status(directory) else { return [] }
+    guard status.kind == .directory else {
+      throw EventLogError(
+        .inputOutput, "where the partition's directory should be lies something else; links are not followed",
+        file: directory)
+    }
     return try fileSystem.list(directory).compactMap { name in
       guard let (base, kind) = SegmentFiles.parse(name), kind == .log else { return nil }
       return base
@@ -66,7 +76,7 @@ package final class PartitionReader: Sendable {
     }
     let end = from
     tail.withLock { $0 = end }
-    return end.nextOffset
+    return max(end.nextOffset, recoveryPoint)
   }
 
   /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end.
@@ -111,8 +121,9 @@ package final class PartitionReader: Sendable {
           // What came before the damage is returned first; the next read begins with it, and says so.
           if !result.batches.isEmpty { return }
           throw EventLogError(
-            .corruptMessage, "the checksum of the batch does not fit its bytes", offset: header.baseOffset, file: path,
-            position: position)
+            .corruptMessage,
+            "the checksum of the batch does not fit its bytes; seek past offset \(header.lastOffset) to go on "
+              + "without it", offset: header.baseOffset, file: path, position: position)
         }
         if result.sizeInBytes + header.sizeInBytes > maxBytes, !(result.batches.isEmpty && minimumOneBatch) { return }
         result.nextOffset = header.nextOffset
@@ -122,6 +133,12 @@ package final class PartitionReader: Sendable {
       case .end(let position, let reason):
         guard reason == .endOfFile || reason == .unwritten || reason == .incomplete || !result.batches.isEmpty else {
           throw EventLogError(.corruptMessage, "what lies here is no batch", file: path, position: position)
+        }
+        if result.batches.isEmpty, result.nextOffset < recoveryPoint, try bases().last == base {
+          throw EventLogError(
+            .corruptMessage,
+            "the log ends with offset \(result.nextOffset), but was on the disk up to \(recoveryPoint): the rest was "
+              + "taken away", offset: result.nextOffset, file: path, position: position)
         }
         return
       }
@@ -152,8 +169,16 @@ package final class PartitionReader: Sendable {
     defer { fileSystem.close(file) }
     let size = try fileSystem.size(of: file, path: path)
     var scanner = LogScanner(fileSystem, file, path: path, from: position, limit: size)
+    // A batch with a wrong checksum may be one that is being written; it is damaged where others follow it.
+    var doubtful: RecordBatchHeader?
     while case .batch(let header, let position, let isValid) = try scanner.next() {
-      guard isValid, visit(header, position) else { return }
+      if let doubtful, header.baseOffset < doubtful.nextOffset { return }
+      guard isValid || header.nextOffset <= recoveryPoint else {
+        doubtful = header
+        continue
+      }
+      doubtful = nil
+      guard visit(header, position) else { return }
     }
   }
 
