@@ -24,8 +24,9 @@ struct EventLogCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      TopicsCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupsCommand.self, ImportCommand.self,
-      DumpCommand.self, VerifyCommand.self, DemoCommand.self,
+      TopicsCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupsCommand.self, ConfigsCommand.self,
+      GetOffsetsCommand.self, DeleteRecordsCommand.self, LogDirsCommand.self, ImportCommand.self, DumpCommand.self,
+      VerifyCommand.self, DemoCommand.self,
     ])
 
   static func main() async {

@@ -10,20 +10,11 @@ extension Broker {
     guard !TopicName.isInternal(name) else {
       throw EventLogError(.invalidTopic, "names that begin with __ are kept for the library", topic: name)
     }
-    let count = partitions == -1 ? configuration.defaultPartitions : partitions
-    guard count >= 1, count <= 100_000 else {
-      throw EventLogError(.invalidPartitions, "a topic has from 1 to 100000 partitions, not \(partitions)", topic: name)
-    }
+    let count = try partitionCount(partitions, of: name)
     let configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
-    return try topicChanges.withLock { _ throws(EventLogError) -> Topic in
-      for other in topicTable.all() {
-        guard other.name != name else {
-          throw EventLogError(.topicAlreadyExists, "there is a topic of this name", topic: name)
-        }
-        guard !TopicName.collide(name, other.name) else {
-          throw EventLogError(
-            .invalidTopic, "the name differs from that of topic \(other.name) in '.' and '_' only", topic: name)
-        }
+    let topic = try topicChanges.withLock { _ throws(EventLogError) -> Topic in
+      guard topicTable.find(name) == nil else {
+        throw EventLogError(.topicAlreadyExists, "there is a topic of this name", topic: name)
       }
       var generator = SystemRandomNumberGenerator()
       let id = id ?? TopicID(using: &generator)
@@ -45,9 +36,32 @@ extension Broker {
       groups.topicsChanged([name])
       return topic
     }
+    warnOfCollision(name)
+    return topic
   }
 
-  func addPartitions(_ name: String, to count: Int) throws(EventLogError) {
+  /// How many partitions a topic gets that is to have `partitions`, where -1 stands for `num.partitions`.
+  func partitionCount(_ partitions: Int, of name: String) throws(EventLogError) -> Int {
+    let count = partitions == -1 ? configuration.defaultPartitions : partitions
+    guard count >= 1, count <= 100_000 else {
+      throw EventLogError(.invalidPartitions, "a topic has from 1 to 100000 partitions, not \(partitions)", topic: name)
+    }
+    return count
+  }
+
+  /// Kafka refuses the second of two names that its metrics can't tell apart. Here nothing but metrics would suffer.
+  private func warnOfCollision(_ name: String) {
+    guard name.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") }),
+      let other = topicTable.all().first(where: { TopicName.collide(name, $0.name) })
+    else { return }
+    context.warn(
+      EventLogError(
+        .invalidTopic,
+        "the name differs from that of topic \(other.name) in '.' and '_' only: metrics can't tell them apart, and "
+          + "Apache Kafka would refuse it", topic: name))
+  }
+
+  func addPartitions(_ name: String, to count: Int, validateOnly: Bool = false) throws(EventLogError) {
     try topicChanges.withLock { _ throws(EventLogError) in
       let topic = try topic(name)
       guard count > topic.partitions.count, count <= 100_000 else {
@@ -56,11 +70,21 @@ extension Broker {
           "the topic has \(topic.partitions.count) partitions; their number can only grow, to at "
             + "most 100000", topic: name)
       }
-      var partitions = topic.partitions
-      for number in topic.partitions.count..<count {
-        partitions.append(.log(try makeLog(name, number, topic.id, topic.configs)))
-      }
+      if validateOnly { return }
+      // The decision first: after a crash the opening makes what is missing, where directories that no topic owns would
+      // be in the way of the next try.
       try metadata.setPartitions(count, of: topic.id)
+      var added: [PartitionLog] = []
+      do throws(EventLogError) {
+        for number in topic.partitions.count..<count {
+          added.append(try makeLog(name, number, topic.id, topic.configs))
+        }
+      } catch {
+        for log in added { removeFiles(of: log, because: error) }
+        try? metadata.setPartitions(topic.partitions.count, of: topic.id)
+        throw error
+      }
+      let partitions = topic.partitions + added.map(Partition.log)
       topicTable.put(Topic(id: topic.id, name: name, partitions: partitions, configs: topic.configs))
       groups.topicsChanged([name])
     }
@@ -89,13 +113,14 @@ extension Broker {
   }
 
   func alterConfigs(
-    _ name: String, _ change: (inout [String: String]) throws(EventLogError) -> Void
+    _ name: String, validateOnly: Bool = false, _ change: (inout [String: String]) throws(EventLogError) -> Void
   ) throws(EventLogError) {
     try topicChanges.withLock { _ throws(EventLogError) in
       let topic = try topic(name)
       var configs = topic.configs
       try change(&configs)
       configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
+      if validateOnly { return }
       try metadata.setConfigs(configs, of: topic.id)
       topicTable.put(Topic(id: topic.id, name: name, partitions: topic.partitions, configs: configs))
       let log = TopicConfigs.logConfiguration(configs, defaults: configuration.topicDefaults)
@@ -115,10 +140,16 @@ extension Broker {
         file: directory
       ).at(topicPartition)
     }
-    return try PartitionLog(
-      topicPartition, directory: directory, topicID: id.text,
-      configuration: TopicConfigs.logConfiguration(configs, defaults: configuration.topicDefaults),
-      checkpoint: PartitionCheckpoint(), wasClean: true, context: context)
+    do throws(EventLogError) {
+      return try PartitionLog(
+        topicPartition, directory: directory, topicID: id.text,
+        configuration: TopicConfigs.logConfiguration(configs, defaults: configuration.topicDefaults),
+        checkpoint: PartitionCheckpoint(), wasClean: true, context: context)
+    } catch {
+      // Half a directory would be in the way of the next try.
+      try? context.fileSystem.removeTree(directory)
+      throw error
+    }
   }
 
   /// Closes a log without ceremony and removes its directory: renamed first, so that a crash can't leave half of it

@@ -192,17 +192,20 @@ public final class Broker: Sendable {
     try topic(topicPartition.topic).partition(topicPartition.partition)
   }
 
-  /// Writes the recovery points down, so that a crash costs less.
+  /// Writes the recovery points down, so that a crash costs less. Under the lock, so that what was gathered here can't
+  /// overwrite a log start that `deleteRecords` wrote meanwhile, nor name a topic that is gone.
   func checkpoint() throws(EventLogError) {
-    var checkpoints: [PartitionID: StoredCheckpoint] = [:]
-    for topic in topicTable.all() {
-      for (number, partition) in topic.partitions.enumerated() {
-        if case .log(let log) = partition {
-          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
+    try topicChanges.withLock { _ throws(EventLogError) in
+      var checkpoints: [PartitionID: StoredCheckpoint] = [:]
+      for topic in topicTable.all() {
+        for (number, partition) in topic.partitions.enumerated() {
+          if case .log(let log) = partition {
+            checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
+          }
         }
       }
+      try metadata.save(checkpoints)
     }
-    try metadata.save(checkpoints)
   }
 
   private func scheduleCheckpoint() {

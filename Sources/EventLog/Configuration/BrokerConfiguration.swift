@@ -56,17 +56,10 @@ public struct BrokerConfiguration: Sendable {
     try validate()
   }
 
-  private static let topicTwins: [(String, String)] = [
-    ("log.segment.bytes", "segment.bytes"), ("log.retention.bytes", "retention.bytes"),
-    ("log.cleanup.policy", "cleanup.policy"), ("log.index.interval.bytes", "index.interval.bytes"),
-    ("log.index.size.max.bytes", "segment.index.bytes"), ("log.flush.interval.messages", "flush.messages"),
-    ("log.flush.interval.ms", "flush.ms"), ("log.message.timestamp.type", "message.timestamp.type"),
-    ("log.message.timestamp.before.max.ms", "message.timestamp.before.max.ms"),
-    ("log.message.timestamp.after.max.ms", "message.timestamp.after.max.ms"),
-    ("message.max.bytes", "max.message.bytes"),
-    ("compression.type", "compression.type"), ("log.segment.delete.delay.ms", "file.delete.delay.ms"),
-    ("log.roll.jitter.ms", "segment.jitter.ms"), ("log.preallocate", "preallocate"),
-  ]
+  /// The broker's names for the defaults of topics, but for those that come in several units.
+  private static let topicTwins: [(String, String)] = TopicConfigs.all.filter {
+    $0.isApplicable && $0.name != "retention.ms" && $0.name != "segment.ms"
+  }.map { ($0.brokerName, $0.name) }
 
   func validate() throws(EventLogError) {
     guard defaultPartitions >= 1, defaultPartitions <= 100_000 else {

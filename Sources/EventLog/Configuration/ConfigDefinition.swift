@@ -6,6 +6,8 @@ struct ConfigDefinition: Sendable {
   enum Kind: Sendable {
     case boolean
     case int(ClosedRange<Int32>)
+    /// A level of a codec: within the range, or the one number that stands for the codec's own default.
+    case level(ClosedRange<Int32>, orDefault: Int32)
     case long(ClosedRange<Int64>)
     case double(ClosedRange<Double>)
     case choice([String])
@@ -17,7 +19,17 @@ struct ConfigDefinition: Sendable {
   let name: String
   let kind: Kind
   let defaultValue: String
+  /// What a broker calls the default of all topics, the name that wins first: `log.retention.ms` for `retention.ms`.
+  let brokerName: String
   let documentation: String
+
+  init(name: String, kind: Kind, defaultValue: String, brokerName: String? = nil, documentation: String) {
+    self.name = name
+    self.kind = kind
+    self.defaultValue = defaultValue
+    self.brokerName = brokerName ?? name
+    self.documentation = documentation
+  }
 
   /// The value as it is stored, from what somebody wrote.
   ///
@@ -36,6 +48,11 @@ struct ConfigDefinition: Sendable {
         throw invalid(text, "a whole number from \(range.lowerBound) to \(range.upperBound)")
       }
       return String(number)
+    case .level(let range, let other):
+      guard let number = Int32(value), range.contains(number) || number == other else {
+        throw invalid(text, "\(other), or a whole number from \(range.lowerBound) to \(range.upperBound)")
+      }
+      return String(number)
     case .long(let range):
       guard let number = Int64(value), range.contains(number) else {
         throw invalid(text, "a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -50,12 +67,16 @@ struct ConfigDefinition: Sendable {
       guard choices.contains(value) else { throw invalid(text, "one of " + choices.joined(separator: ", ")) }
       return value
     case .list(let allowed):
-      let items = Self.split(value)
+      // As in Kafka, an empty list may be, but not an empty item.
+      let parts = value.isEmpty ? [] : value.split(separator: ",", omittingEmptySubsequences: false)
+      let items = parts.map { String($0).trimmingSpaces }
       guard items.allSatisfy(allowed.contains) else {
         throw invalid(text, "a list of " + allowed.joined(separator: ", "))
       }
       return items.joined(separator: ",")
     case .notApplicable(let reason):
+      // The default says nothing new, and may be there because a configuration was made for Kafka.
+      if value == defaultValue { return value }
       throw EventLogError(.invalidConfig, "\(name) can't be set here: \(reason)")
     }
   }
@@ -68,12 +89,17 @@ struct ConfigDefinition: Sendable {
   var typeName: String {
     switch kind {
     case .boolean: "BOOLEAN"
-    case .int: "INT"
+    case .int, .level: "INT"
     case .long: "LONG"
     case .double: "DOUBLE"
     case .choice, .notApplicable: "STRING"
     case .list: "LIST"
     }
+  }
+
+  /// Whether setting it means anything here.
+  var isApplicable: Bool {
+    if case .notApplicable = kind { false } else { true }
   }
 
   var isList: Bool {

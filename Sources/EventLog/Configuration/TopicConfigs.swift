@@ -6,45 +6,52 @@ enum TopicConfigs {
   static let all: [ConfigDefinition] = [
     .init(
       name: "cleanup.policy", kind: .list(of: ["compact", "delete"]), defaultValue: "delete",
+      brokerName: "log.cleanup.policy",
       documentation: "Whether old segments are deleted, compacted by key, or both."),
     .init(
-      name: "retention.ms", kind: .long(-1...Int64.max), defaultValue: "604800000",
+      name: "retention.ms", kind: .long(-1...Int64.max), defaultValue: "604800000", brokerName: "log.retention.ms",
       documentation: "How long records are kept, by their timestamps; -1 for ever."),
     .init(
       name: "retention.bytes", kind: .long(Int64.min...Int64.max), defaultValue: "-1",
+      brokerName: "log.retention.bytes",
       documentation: "How many bytes each partition keeps at least; negative for no limit."),
     .init(
-      name: "segment.bytes", kind: .int(14...Int32.max), defaultValue: "1073741824",
+      name: "segment.bytes", kind: .int(14...Int32.max), defaultValue: "1073741824", brokerName: "log.segment.bytes",
       documentation: "The largest size of a segment."),
     .init(
-      name: "segment.ms", kind: .long(1...Int64.max), defaultValue: "604800000",
+      name: "segment.ms", kind: .long(1...Int64.max), defaultValue: "604800000", brokerName: "log.roll.ms",
       documentation: "The record time after which a segment is rolled even if it is not full."),
     .init(
-      name: "segment.jitter.ms", kind: .long(0...Int64.max), defaultValue: "0",
+      name: "segment.jitter.ms", kind: .long(0...Int64.max), defaultValue: "0", brokerName: "log.roll.jitter.ms",
       documentation: "The most by which a roll by time is brought forward at random."),
     .init(
       name: "segment.index.bytes", kind: .int(4...Int32.max), defaultValue: "10485760",
+      brokerName: "log.index.size.max.bytes",
       documentation: "The largest size of an index; a segment rolls when its index is full."),
     .init(
       name: "index.interval.bytes", kind: .int(0...Int32.max), defaultValue: "4096",
+      brokerName: "log.index.interval.bytes",
       documentation: "How many bytes of log come between two index entries."),
     .init(
-      name: "max.message.bytes", kind: .int(0...Int32.max), defaultValue: "1048588",
+      name: "max.message.bytes", kind: .int(0...Int32.max), defaultValue: "1048588", brokerName: "message.max.bytes",
       documentation: "The largest record batch, after compression."),
     .init(
       name: "message.timestamp.type", kind: .choice(["CreateTime", "LogAppendTime"]), defaultValue: "CreateTime",
+      brokerName: "log.message.timestamp.type",
       documentation: "Whose clock a record's timestamp is from."),
     .init(
       name: "message.timestamp.before.max.ms", kind: .long(0...Int64.max), defaultValue: "9223372036854775807",
+      brokerName: "log.message.timestamp.before.max.ms",
       documentation: "How far a record's timestamp may lie in the past."),
     .init(
       name: "message.timestamp.after.max.ms", kind: .long(0...Int64.max), defaultValue: "9223372036854775807",
+      brokerName: "log.message.timestamp.after.max.ms",
       documentation: "How far a record's timestamp may lie in the future."),
     .init(
       name: "compression.type", kind: .choice(["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
       defaultValue: "producer", documentation: "How batches are compressed; producer: as the producer says."),
     .init(
-      name: "compression.gzip.level", kind: .int(-1...9), defaultValue: "-1",
+      name: "compression.gzip.level", kind: .level(1...9, orDefault: -1), defaultValue: "-1",
       documentation: "The level of gzip where compression.type is gzip."),
     .init(
       name: "compression.lz4.level", kind: .int(1...17), defaultValue: "9",
@@ -54,27 +61,34 @@ enum TopicConfigs {
       documentation: "The level of zstd where compression.type is zstd."),
     .init(
       name: "min.cleanable.dirty.ratio", kind: .double(0...1), defaultValue: "0.5",
+      brokerName: "log.cleaner.min.cleanable.ratio",
       documentation: "The share of uncompacted bytes above which a compacted log is cleaned."),
     .init(
       name: "delete.retention.ms", kind: .long(0...Int64.max), defaultValue: "86400000",
+      brokerName: "log.cleaner.delete.retention.ms",
       documentation: "How long tombstones are kept in a compacted log."),
     .init(
       name: "min.compaction.lag.ms", kind: .long(0...Int64.max), defaultValue: "0",
+      brokerName: "log.cleaner.min.compaction.lag.ms",
       documentation: "How long a record stays uncompacted at least."),
     .init(
       name: "max.compaction.lag.ms", kind: .long(1...Int64.max), defaultValue: "9223372036854775807",
+      brokerName: "log.cleaner.max.compaction.lag.ms",
       documentation: "How long a record may stay uncompacted."),
     .init(
       name: "file.delete.delay.ms", kind: .long(0...Int64.max), defaultValue: "60000",
+      brokerName: "log.segment.delete.delay.ms",
       documentation: "How long a deleted segment's file is kept."),
     .init(
       name: "flush.messages", kind: .long(1...Int64.max), defaultValue: "9223372036854775807",
+      brokerName: "log.flush.interval.messages",
       documentation: "After how many records the log is synced, whatever acks says."),
     .init(
       name: "flush.ms", kind: .long(0...Int64.max), defaultValue: "9223372036854775807",
+      brokerName: "log.flush.interval.ms",
       documentation: "After how long the log is synced, whatever acks says."),
     .init(
-      name: "preallocate", kind: .boolean, defaultValue: "false",
+      name: "preallocate", kind: .boolean, defaultValue: "false", brokerName: "log.preallocate",
       documentation: "Accepted and without effect: room is always reserved before it is written."),
     .init(
       name: "min.insync.replicas", kind: .int(1...1), defaultValue: "1",
@@ -90,6 +104,11 @@ enum TopicConfigs {
       documentation: oneCopy),
     .init(
       name: "remote.storage.enable", kind: .notApplicable(noTiers), defaultValue: "false", documentation: noTiers),
+    .init(
+      name: "remote.log.copy.disable", kind: .notApplicable(noTiers), defaultValue: "false", documentation: noTiers),
+    .init(
+      name: "remote.log.delete.on.disable", kind: .notApplicable(noTiers), defaultValue: "false", documentation: noTiers
+    ),
     .init(name: "local.retention.ms", kind: .notApplicable(noTiers), defaultValue: "-2", documentation: noTiers),
     .init(name: "local.retention.bytes", kind: .notApplicable(noTiers), defaultValue: "-2", documentation: noTiers),
   ]
@@ -119,13 +138,19 @@ enum TopicConfigs {
     return result
   }
 
+  /// What the broker was given as the default of all topics, as it would be stored.
+  static func brokerDefault(_ definition: ConfigDefinition, _ defaults: [String: String]) -> String? {
+    defaults[definition.name].map { (try? definition.normalize($0)) ?? $0 }
+  }
+
   /// Values by name: set for the topic, else set for the broker, else the default.
   struct Values {
     let configs: [String: String]
     let defaults: [String: String]
 
     func text(_ name: String) -> String {
-      configs[name] ?? defaults[name] ?? TopicConfigs.byName[name]?.defaultValue ?? ""
+      guard let definition = TopicConfigs.byName[name] else { return "" }
+      return configs[name] ?? TopicConfigs.brokerDefault(definition, defaults) ?? definition.defaultValue
     }
 
     func long(_ name: String) -> Int64 { Int64(text(name)) ?? 0 }

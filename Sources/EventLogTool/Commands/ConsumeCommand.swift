@@ -27,7 +27,7 @@ struct ConsumeCommand: AsyncParsableCommand {
   @Option(name: [.customLong("max"), .customShort("c")], parsing: .unconditional, help: "End after so many records.")
   var max: Int?
   @Option(
-    name: .long, parsing: .unconditional,
+    name: [.long, .customShort("f")], parsing: .unconditional,
     help: "How to print: %t %p %o %k %s %h %T %K %S and \\n; \"%s\\n\" if not said.")
   var format: String?
   @Flag(name: [.customLong("json"), .customShort("J")], help: "Print an object a record, as kcat -J does.")

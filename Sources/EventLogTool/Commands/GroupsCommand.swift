@@ -4,17 +4,25 @@ import EventLog
 struct GroupsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "groups", abstract: "List, describe, reset and delete consumer groups.",
-    subcommands: [List.self, Describe.self, Lag.self, ResetOffsets.self, Delete.self])
+    subcommands: [
+      List.self, Describe.self, Lag.self, ResetOffsetsCommand.self, Delete.self, DeleteOffsetsCommand.self,
+    ])
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print the groups.")
     @OptionGroup var store: StoreOptions
+    @Flag(help: "Print their states too.") var state = false
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
       let broker = try store.openReadOnly()
       defer { try? broker.close() }
-      for group in try broker.admin.listGroups() {
+      let groups = try broker.admin.listGroups()
+      if state, !json {
+        try Terminal.table(["GROUP", "STATE"], groups.map { [$0.id, $0.state.rawValue] })
+        return
+      }
+      for group in groups {
         try Terminal.line(
           json
             ? JSON.object([("group", .string(group.id)), ("state", .string(group.state.rawValue))]).text : group.id)
@@ -24,15 +32,78 @@ struct GroupsCommand: ParsableCommand {
 
   struct Describe: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show what a group has committed, and how far it is behind.")
+      abstract: "Show what groups have committed and how far they are behind, their members, or their states.",
+      discussion: "Members are known to the process that owns the directory, and not to others that look into it.")
     @OptionGroup var store: StoreOptions
-    @Option(name: .shortAndLong, help: "The group.") var group: String
+    @Option(name: .shortAndLong, help: "The group; may be given again.") var group: [String] = []
+    @Flag(help: "All groups.") var allGroups = false
+    @Flag(help: "Show offsets and lag: what is done if nothing else is said.") var offsets = false
+    @Flag(help: "Show the members.") var members = false
+    @Flag(help: "Show the states.") var state = false
     @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+      if group.isEmpty == !allGroups { throw ValidationError("give --group, or --all-groups") }
+      if [offsets, members, state].filter(\.self).count > 1 {
+        throw ValidationError("give one of --offsets, --members and --state")
+      }
+    }
 
     func run() throws {
       let broker = try store.openReadOnly()
       defer { try? broker.close() }
-      try printLag(broker, group, json: json)
+      let groups = allGroups ? try broker.admin.listGroups().map(\.id) : group
+      if members { return try printMembers(try groups.map { try broker.admin.describeGroup($0) }) }
+      if state { return try printStates(try groups.map { try broker.admin.describeGroup($0) }) }
+      for id in groups { try LagReport(broker, id).print(json: json) }
+    }
+
+    private func printMembers(_ groups: [GroupDescription]) throws {
+      if json {
+        for group in groups {
+          for member in group.members {
+            try Terminal.line(
+              JSON.object([
+                ("group", .string(group.id)), ("consumerId", .string(member.id)),
+                ("topics", .array(member.topics.map(JSON.string))),
+                ("assignment", .array(member.assignment.map { .string($0.description) })),
+              ]).text)
+          }
+        }
+        return
+      }
+      try Terminal.table(
+        ["GROUP", "CONSUMER-ID", "#PARTITIONS", "ASSIGNMENT"],
+        groups.flatMap { group in
+          group.members.map { member in
+            [
+              group.id, member.id, String(member.assignment.count),
+              member.assignment.map(\.description).joined(separator: ","),
+            ]
+          }
+        })
+    }
+
+    private func printStates(_ groups: [GroupDescription]) throws {
+      if json {
+        for group in groups {
+          try Terminal.line(
+            JSON.object([
+              ("group", .string(group.id)), ("state", .string(group.state.rawValue)),
+              ("assignmentStrategy", .optional(group.assignor?.rawValue)),
+              ("generation", .number(Int64(group.generation))), ("members", .number(group.members.count)),
+            ]).text)
+        }
+        return
+      }
+      try Terminal.table(
+        ["GROUP", "ASSIGNMENT-STRATEGY", "STATE", "GENERATION", "#MEMBERS"],
+        groups.map { group in
+          [
+            group.id, group.assignor?.rawValue ?? "-", group.state.rawValue, String(group.generation),
+            String(group.members.count),
+          ]
+        })
     }
   }
 
@@ -46,106 +117,70 @@ struct GroupsCommand: ParsableCommand {
       let broker = try store.openReadOnly()
       defer { try? broker.close() }
       for id in try group.map({ [$0] }) ?? broker.admin.listGroups().map(\.id) {
-        try printLag(broker, id, json: json)
+        try LagReport(broker, id).print(json: json)
       }
-    }
-  }
-
-  struct ResetOffsets: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Set what a group has committed; the group may have no members.",
-      discussion: "Only shows what it would do, unless --execute is given.")
-    @OptionGroup var store: StoreOptions
-    @Option(name: .shortAndLong, help: "The group.") var group: String
-    @Option(name: .shortAndLong, help: "The topic.") var topic: String
-    @Option(help: "Only this partition.") var partition: Int?
-    @Flag(help: "To the log start.") var toEarliest = false
-    @Flag(help: "To the log end.") var toLatest = false
-    @Option(help: "To this offset.") var toOffset: Int64?
-    @Option(help: "To the first record of this time or later, in milliseconds since 1970.") var toTimestamp: Int64?
-    @Option(help: "By so many offsets forward, or backward.") var shiftBy: Int64?
-    @Flag(help: "Do it.") var execute = false
-    @Flag(help: "Print JSON.") var json = false
-
-    func validate() throws {
-      let ways = [toEarliest, toLatest, toOffset != nil, toTimestamp != nil, shiftBy != nil].filter(\.self).count
-      if ways != 1 {
-        throw ValidationError("give one of --to-earliest, --to-latest, --to-offset, --to-timestamp, --shift-by")
-      }
-    }
-
-    func run() throws {
-      let broker = try execute ? store.open() : store.openReadOnly()
-      defer { try? broker.close() }
-      let all = try broker.admin.describeTopic(topic).partitions.map { TopicPartition(topic, $0.partition) }
-      let partitions = partition.map { number in all.filter { $0.partition == number } } ?? all
-      guard !partitions.isEmpty else {
-        throw EventLogError(
-          .unknownTopicOrPartition, "the topic has no such partition", topic: topic, partition: partition)
-      }
-      let committed = (try? broker.admin.listConsumerGroupOffsets(group)) ?? [:]
-      var plan: [TopicPartition: OffsetAndMetadata] = [:]
-      for partition in partitions {
-        plan[partition] = OffsetAndMetadata(try target(broker, partition, committed[partition]))
-      }
-      if execute { try broker.admin.alterConsumerGroupOffsets(group, plan) }
-      for (partition, offset) in plan.sorted(by: { $0.key < $1.key }) {
-        try Terminal.line(
-          json
-            ? JSON.object([
-              ("group", .string(group)), ("topic", .string(topic)), ("partition", .number(partition.partition)),
-              ("offset", .number(offset.offset)), ("executed", .bool(execute)),
-            ]).text : "\(partition) \(offset.offset)" + (execute ? "" : "  (not done: add --execute)"))
-      }
-      try broker.close()
-    }
-
-    /// Where to, kept within what the log holds, as Kafka's tool does.
-    private func target(_ broker: Broker, _ partition: TopicPartition, _ committed: OffsetAndMetadata?) throws -> Int64
-    {
-      let first = try broker.admin.listOffsets([partition: .earliest])[partition]??.offset ?? 0
-      let end = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
-      if toEarliest { return first }
-      if toLatest { return end }
-      if let toTimestamp {
-        return try broker.admin.listOffsets([partition: .timestamp(toTimestamp)])[partition]??.offset ?? end
-      }
-      let wanted = toOffset ?? (committed?.offset ?? first).addingReportingOverflow(shiftBy ?? 0).partialValue
-      return min(max(wanted, first), end)
     }
   }
 
   struct Delete: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Forget a group and what it has committed.")
+    static let configuration = CommandConfiguration(abstract: "Forget groups and what they have committed.")
     @OptionGroup var store: StoreOptions
-    @Option(name: .shortAndLong, help: "The group.") var group: String
+    @Option(name: .shortAndLong, help: "The group; may be given again.") var group: [String]
 
     func run() throws {
       let broker = try store.open()
       defer { try? broker.close() }
-      try broker.admin.deleteConsumerGroup(group)
+      let results = try broker.admin.deleteConsumerGroups(each: group)
+      var outcome = Outcome()
+      for id in results.keys.sorted() { outcome.value(results[id]) }
       try broker.close()
+      try outcome.finish()
     }
   }
 }
 
-private func printLag(_ broker: Broker, _ group: String, json: Bool) throws {
-  let offsets = try broker.admin.listConsumerGroupOffsets(group).sorted { $0.key < $1.key }
-  var rows: [[String]] = []
-  for (partition, committed) in offsets {
-    let end = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
-    let lag = max(0, end - committed.offset)
-    if json {
+/// How far a group is behind, a partition a row.
+private struct LagReport {
+  private let group: String
+  private var rows: [(partition: TopicPartition, committed: OffsetAndMetadata?, end: Int64, member: String?)] = []
+
+  init(_ broker: Broker, _ group: String) throws {
+    self.group = group
+    let committed = try broker.admin.listConsumerGroupOffsets(group)
+    var owners: [TopicPartition: String] = [:]
+    for member in try broker.admin.describeGroup(group).members {
+      for partition in member.assignment { owners[partition] = member.id }
+    }
+    for partition in Set(committed.keys).union(owners.keys).sorted() {
+      let end = try broker.admin.listOffset(partition, .latest)?.offset ?? 0
+      rows.append((partition, committed[partition], end, owners[partition]))
+    }
+  }
+
+  func print(json: Bool) throws {
+    guard json else {
+      return try Terminal.table(
+        ["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID"],
+        rows.map { row in
+          [
+            group, row.partition.topic, String(row.partition.partition), row.committed.map { String($0.offset) } ?? "-",
+            String(row.end), lag(row.committed, row.end).map(String.init) ?? "-", row.member ?? "-",
+          ]
+        })
+    }
+    for row in rows {
       try Terminal.line(
         JSON.object([
-          ("group", .string(group)), ("topic", .string(partition.topic)), ("partition", .number(partition.partition)),
-          ("committedOffset", .number(committed.offset)), ("logEndOffset", .number(end)), ("lag", .number(lag)),
-          ("metadata", .string(committed.metadata)),
+          ("group", .string(group)), ("topic", .string(row.partition.topic)),
+          ("partition", .number(row.partition.partition)),
+          ("committedOffset", row.committed.map { .number($0.offset) } ?? .null), ("logEndOffset", .number(row.end)),
+          ("lag", lag(row.committed, row.end).map(JSON.number) ?? .null),
+          ("metadata", .optional(row.committed?.metadata)), ("consumerId", .optional(row.member)),
         ]).text)
     }
-    rows.append([
-      group, partition.topic, String(partition.partition), String(committed.offset), String(end), String(lag),
-    ])
   }
-  if !json { try Terminal.table(["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"], rows) }
+
+  private func lag(_ committed: OffsetAndMetadata?, _ end: Int64) -> Int64? {
+    committed.map { max(0, end - $0.offset) }
+  }
 }

@@ -12,7 +12,9 @@ struct TopicsCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "The topic's name.") var topic: String
     @Option(help: "How many partitions; 1 if not said.") var partitions = -1
     @Option(help: "A configuration, such as retention.ms=3600000; may be given again.") var config: [KeyValue] = []
+    @Option(help: "How many copies: 1, for scripts that were made for Kafka.") var replicationFactor = -1
     @Flag(help: "It is no error if the topic exists.") var ifNotExists = false
+    @Flag(help: "Only check; create nothing.") var validateOnly = false
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
@@ -20,9 +22,14 @@ struct TopicsCommand: ParsableCommand {
       defer { try? broker.close() }
       do {
         let configs = Dictionary(config.map { ($0.name, $0.value) }) { $1 }
-        let topic = try broker.admin.createTopic(topic, partitions: partitions, configs: configs)
+        let new = NewTopic(
+          topic, partitions: partitions, replicationFactor: replicationFactor, configs: configs)
+        guard let topic = try broker.admin.createTopics(each: [new], validateOnly: validateOnly)[topic]?.get() else {
+          return
+        }
+        let done = validateOnly ? "would create" : "created"
         try Terminal.line(
-          json ? JSON(topic).text : "created \(topic.name) with \(topic.partitions.count) partitions, id \(topic.id)")
+          json ? JSON(topic).text : "\(done) \(topic.name) with \(topic.partitions.count) partitions, id \(topic.id)")
       } catch let error as EventLogError where error.code == .topicAlreadyExists && ifNotExists {}
       try broker.close()
     }
@@ -82,6 +89,7 @@ struct TopicsCommand: ParsableCommand {
     @Option(help: "How many partitions it is to have: more than it has.") var partitions: Int?
     @Option(help: "A configuration to set; may be given again.") var config: [KeyValue] = []
     @Option(help: "A configuration to set back to its default; may be given again.") var deleteConfig: [String] = []
+    @Flag(help: "Only check; change nothing.") var validateOnly = false
 
     func validate() throws {
       if partitions == nil, config.isEmpty, deleteConfig.isEmpty {
@@ -95,8 +103,10 @@ struct TopicsCommand: ParsableCommand {
       let operations =
         config.map { AlterConfigOperation.set($0.name, $0.value) }
         + deleteConfig.map { AlterConfigOperation.delete($0) }
-      if !operations.isEmpty { try broker.admin.alterConfigs(topic, operations) }
-      if let partitions { try broker.admin.createPartitions(topic, to: partitions) }
+      if !operations.isEmpty {
+        try broker.admin.incrementalAlterConfigs(topic, operations, validateOnly: validateOnly)
+      }
+      if let partitions { try broker.admin.createPartitions(topic, to: partitions, validateOnly: validateOnly) }
       try broker.close()
     }
   }

@@ -18,6 +18,8 @@ extension CompressionType: ExpressibleByArgument {
   public init?(argument: String) { self.init(name: argument) }
 
   public static var allValueStrings: [String] { ["none", "gzip", "snappy", "lz4", "zstd"] }
+
+  public var defaultValueDescription: String { name }
 }
 
 /// `name=value`, as in `--config retention.ms=1000`.

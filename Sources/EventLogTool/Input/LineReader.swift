@@ -72,12 +72,15 @@ struct LineReader: ~Copyable {
     return nil
   }
 
-  /// All lines of a small text file.
-  static func lines(of file: String) throws(EventLogError) -> [String] {
+  /// A small text file.
+  static func text(of file: String) throws(EventLogError) -> String {
     var reader = try LineReader(file: file)
-    var lines: [String] = []
-    while let more = try reader.next() { lines += more.map { String(decoding: $0, as: UTF8.self) } }
-    return lines
+    while try reader.fill() {
+      guard reader.rest.count <= 16 << 20 else {
+        throw EventLogError(.illegalArgument, "the file is too large to be what is meant", file: file)
+      }
+    }
+    return String(decoding: reader.rest, as: UTF8.self)
   }
 
   /// Appends what one read gives; false at the end.

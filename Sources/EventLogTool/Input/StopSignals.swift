@@ -59,8 +59,8 @@ final class StopSignals {
   }
 
   private static var isHangUpIgnored: Bool {
-    guard let status = try? LineReader.lines(of: "/proc/self/status"),
-      let line = status.first(where: { $0.hasPrefix("SigIgn:") }),
+    guard let status = try? LineReader.text(of: "/proc/self/status"),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigIgn:") }),
       let mask = UInt64(line.split(separator: "\t").last ?? "", radix: 16)
     else { return false }
     return mask & (1 << UInt64(SIGHUP - 1)) != 0

@@ -38,6 +38,11 @@ enum Terminal {
     try write(Array((text + "\n").utf8), to: STDOUT_FILENO)
   }
 
+  /// Text that has its newlines already.
+  static func text(_ text: String) throws {
+    try write(Array(text.utf8), to: STDOUT_FILENO)
+  }
+
   static func error(_ text: String) {
     try? write(Array((text + "\n").utf8), to: STDERR_FILENO)
   }

@@ -37,6 +37,7 @@ extension EventLogError {
     public static let topicAlreadyExists = Code(36, "TOPIC_ALREADY_EXISTS")
     public static let invalidPartitions = Code(37, "INVALID_PARTITIONS")
     public static let invalidReplicationFactor = Code(38, "INVALID_REPLICATION_FACTOR")
+    public static let invalidReplicaAssignment = Code(39, "INVALID_REPLICA_ASSIGNMENT")
     public static let invalidConfig = Code(40, "INVALID_CONFIG")
     public static let invalidRequest = Code(42, "INVALID_REQUEST")
     public static let policyViolation = Code(44, "POLICY_VIOLATION")

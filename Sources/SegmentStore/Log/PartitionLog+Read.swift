@@ -129,7 +129,7 @@ extension PartitionLog {
     return false
   }
 
-  private func header(
+  func header(
     in region: MemoryRegion, at position: Int, size: Int, _ segment: Segment
   ) throws(EventLogError) -> RecordBatchHeader {
     let available = size - position
@@ -193,23 +193,6 @@ extension PartitionLog {
     } catch {
       throw error.at(topicPartition)
     }
-  }
-
-  /// The largest timestamp and the first record that has it; nil for an empty log.
-  package func offsetOfMaxTimestamp() throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
-    var largest: Int64?
-    for segment in segments where segment.size > 0 {
-      let contents = try segment.loadedContents(context)
-      var position = segment === segments.last ? contents.position(ofRelativeOffset: .max) : segment.size
-      if let last = contents.timeIndex.last { largest = max(largest ?? last.timestamp, last.timestamp) }
-      while position < segment.size {
-        let header = try header(in: contents.region, at: position, size: segment.size, segment)
-        largest = max(largest ?? header.maxTimestamp, header.maxTimestamp)
-        position += header.sizeInBytes
-      }
-    }
-    guard let largest else { return nil }
-    return try offset(forTimestamp: largest)
   }
 
   private func first(

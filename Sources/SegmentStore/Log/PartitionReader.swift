@@ -8,7 +8,7 @@ internal import Synchronization
 package final class PartitionReader: Sendable {
   package let topicPartition: TopicPartition
   package let directory: String
-  private let fileSystem: any FileSystem
+  let fileSystem: any FileSystem
   private let startOffset: Int64
   /// Up to here the log was on the disk when the directory was opened: a batch below it that is not right is damaged,
   /// and not one that is being written.
@@ -35,7 +35,7 @@ package final class PartitionReader: Sendable {
   }
 
   /// The base offsets of the segments, in order.
-  private func bases() throws(EventLogError) -> [Int64] {
+  func bases() throws(EventLogError) -> [Int64] {
     guard let status = try fileSystem.status(directory) else { return [] }
     guard status.kind == .directory else {
       throw EventLogError(
@@ -55,6 +55,17 @@ package final class PartitionReader: Sendable {
   package func sizeInBytes() throws(EventLogError) -> Int64 {
     var sum: Int64 = 0
     for base in try bases() {
+      sum += try fileSystem.status(SegmentFiles(directory: directory, baseOffset: base).log)?.size ?? 0
+    }
+    return sum
+  }
+
+  /// Bytes of all batches, without the room that the owner has reserved ahead of them.
+  package func writtenBytes() throws(EventLogError) -> Int64 {
+    _ = try logEndOffset()
+    guard let end = tail.withLock({ $0 }) else { return 0 }
+    var sum = end.position
+    for base in try bases() where base < end.base {
       sum += try fileSystem.status(SegmentFiles(directory: directory, baseOffset: base).log)?.size ?? 0
     }
     return sum
@@ -180,28 +191,5 @@ package final class PartitionReader: Sendable {
       doubtful = nil
       guard visit(header, position) else { return }
     }
-  }
-
-  /// The first record, in the order of offsets, whose timestamp is at least `timestamp`.
-  package func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
-    var next = try logStartOffset()
-    let end = try logEndOffset()
-    while next < end {
-      let fetched = try read(from: next, maxBytes: 1 << 20)
-      for batch in fetched.batches where batch.header.maxTimestamp >= timestamp {
-        let isAppendTime = batch.header.attributes.timestampType == .logAppendTime
-        let records = try batch.records()
-        var cursor = records.makeCursor()
-        while cursor.advance() {
-          let time =
-            isAppendTime ? batch.header.maxTimestamp : batch.header.baseTimestamp &+ cursor.record.timestampDelta
-          let offset = batch.header.baseOffset + Int64(cursor.record.offsetDelta)
-          if time >= timestamp, offset >= next { return (offset, time) }
-        }
-      }
-      guard fetched.nextOffset > next else { return nil }
-      next = fetched.nextOffset
-    }
-    return nil
   }
 }

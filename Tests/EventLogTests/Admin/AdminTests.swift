@@ -38,7 +38,6 @@ struct AdminTests {
       #expect(try admin.listTopics().isEmpty)
       try admin.createTopic("a.b")
       #expect(code { try admin.createTopic("a.b") } == .topicAlreadyExists)
-      #expect(code { try admin.createTopic("a_b") } == .invalidTopic)
       #expect(code { try admin.createPartitions("a.b", to: 1) } == .invalidPartitions)
       #expect(code { try admin.createPartitions("nope", to: 2) } == .unknownTopicOrPartition)
       #expect(code { try admin.deleteTopic("nope") } == .unknownTopicOrPartition)
@@ -79,10 +78,10 @@ struct AdminTests {
         try await producer.send("t", value: String(repeating: "x", count: 100))
       }
       #expect(error?.code == .messageTooLarge)
-      try broker.admin.alterConfigs(
+      try broker.admin.incrementalAlterConfigs(
         "t", [.delete("max.message.bytes"), .append("cleanup.policy", "compact"), .set("retention.ms", " 7 ")])
       try await producer.send("t", key: "k", value: String(repeating: "x", count: 100))
-      #expect(code { try broker.admin.alterConfigs("t", [.append("retention.ms", "1")]) } == .invalidConfig)
+      #expect(code { try broker.admin.incrementalAlterConfigs("t", [.append("retention.ms", "1")]) } == .invalidConfig)
       try broker.close()
     }
     let broker = try Broker.open(directory.path)

@@ -33,7 +33,7 @@ struct BrokerTests {
     #expect(try reader.admin.describeTopic("t").partitions[0].logEndOffset == 2)
     for call in [
       { try reader.admin.createTopic("u") }, { try reader.admin.deleteTopic("t") }, { _ = try reader.producer() },
-      { try reader.admin.alterConfigs("t", [.set("retention.ms", "1")]) },
+      { try reader.admin.incrementalAlterConfigs("t", [.set("retention.ms", "1")]) },
     ] as [() throws -> Void] {
       let error = #expect(throws: EventLogError.self) { try call() }
       #expect(error?.code == .readOnly)

@@ -1,0 +1,64 @@
+import EventLog
+import Foundation
+import Testing
+
+/// The code of the error that `body` throws; nil where it throws none.
+func errorCode(_ body: () throws -> Void) -> EventLogError.Code? {
+  do {
+    try body()
+    return nil
+  } catch { return (error as? EventLogError)?.code }
+}
+
+/// The code of a result that failed; nil where it succeeded.
+func errorCode<Value>(_ result: Result<Value, EventLogError>?) -> EventLogError.Code? {
+  if case .failure(let error) = result { error.code } else { nil }
+}
+
+/// SplitMix64: random numbers that a printed seed brings back.
+struct AdminTestGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+/// A broker of a test's own, whose warnings are kept.
+final class AdminFixture {
+  let directory: TemporaryDirectory
+  let warnings = Warnings()
+  private(set) var broker: Broker
+
+  init(_ configure: (inout BrokerConfiguration) -> Void = { _ in }) throws {
+    directory = try TemporaryDirectory()
+    var configuration = BrokerConfiguration()
+    configuration.warningHandler = { [warnings] in warnings.add($0) }
+    configure(&configuration)
+    self.configuration = configuration
+    broker = try Broker.open(directory("store"), configuration)
+  }
+
+  private let configuration: BrokerConfiguration
+  var admin: Admin { broker.admin }
+
+  func reopen() throws {
+    try broker.close()
+    broker = try Broker.open(directory("store"), configuration)
+  }
+
+  func openReadOnly() throws -> Broker { try Broker.openReadOnly(directory("store"), configuration) }
+
+  /// What a killed process leaves: the files as they are now, opened again.
+  func openCopy() throws -> Broker {
+    let copy = directory("copy-\(UUID().uuidString)")
+    try FileManager.default.copyItem(atPath: directory("store"), toPath: copy)
+    return try Broker.open(copy, configuration)
+  }
+
+  deinit { try? broker.close() }
+}
