@@ -124,4 +124,20 @@ struct DirectoryTests {
     #expect(read.lines == ["line", "line"])
     #expect(read.error.contains("partition t-1"))
   }
+
+  @Test("imports each partition that it can, and says why it can't take the others")
+  func imports() throws {
+    let source = try Store(partitions: 3)
+    for partition in 0..<3 { _ = try source.produce("line \(partition)", "--partition", String(partition)) }
+    try source.damage("t-1/00000000000000000000.log", at: 66)
+    let store = try Store()
+    let imported = try Tool.run(
+      "import", "--dir", store.path, "\(source.path)/t-0/", "\(source.path)/t-1", "\(source.path)/t-2")
+    #expect(imported.status == 1)
+    #expect(imported.lines.map { $0.prefix(4) } == ["t-0:", "t-2:"])
+    #expect(imported.errors.count == 1)
+    #expect(imported.error.contains("CORRUPT_MESSAGE"))
+    #expect(try store.consume().lines == ["line 0", "line 2"])
+    #expect(try Tool.run("verify", store.path).status == 0)
+  }
 }
