@@ -1,14 +1,15 @@
 import ArgumentParser
-import Dispatch
 import EventLog
 
-/// Where the process begins: synchronously, since the machinery of an asynchronous `main` opens files of its own.
+/// Where the process begins: synchronously, since the machinery of an asynchronous `main` opens files and starts threads
+/// of its own.
 @main
 enum Main {
   static func main() {
     StandardStreams.prepare()
+    ProcessSignals.block()
     Task { await EventLogCommand.main() }
-    dispatchMain()
+    ProcessSignals.wait()
   }
 }
 

@@ -30,6 +30,8 @@ enum Tool {
     let process = Process()
     process.executableURL = executable
     process.arguments = arguments
+    // Under the address sanitizer: see LeakSanitizer.swift.
+    process.environment = ProcessInfo.processInfo.environment.merging(["ASAN_OPTIONS": "detect_leaks=0"]) { $1 }
     let output = Pipe()
     let error = Pipe()
     process.standardOutput = output
