@@ -3,12 +3,16 @@ public import RecordFormat
 
 extension Admin {
   /// All groups that have members, or have committed something.
-  public func listGroups() throws -> [GroupListing] {
+  ///
+  /// - Parameter states: only groups in one of these; all of them if it is nil (KIP-518).
+  public func listGroups(in states: Set<GroupState>? = nil) throws -> [GroupListing] {
     try broker.requireOpen()
-    var states: [String: GroupState] = [:]
-    for id in broker.offsets.groups() { states[id] = .empty }
-    for group in broker.groups.all() { states[group.id] = group.state }
-    return states.map { GroupListing(id: $0.key, state: $0.value) }.sorted { $0.id < $1.id }
+    var found: [String: GroupListing] = [:]
+    for id in broker.offsets.groups() { found[id] = GroupListing(id: id, state: .empty, groupProtocol: .classic) }
+    for group in broker.groups.all() {
+      found[group.id] = GroupListing(id: group.id, state: group.state, groupProtocol: group.groupProtocol)
+    }
+    return found.values.filter { states?.contains($0.state) ?? true }.sorted { $0.id < $1.id }
   }
 
   /// What a group is. Its members are known to the process that owns the directory, and to no other.
@@ -16,13 +20,30 @@ extension Admin {
   /// - Throws: `groupIDNotFound`.
   public func describeGroup(_ id: String) throws -> GroupDescription {
     try broker.requireOpen()
-    if let group = broker.groups.describe(id) {
-      return GroupDescription(
-        id: id, state: group.state, generation: group.generation, assignor: group.assignor,
-        members: group.members.map { .init(id: $0.id, topics: $0.topics, assignment: $0.assignment) })
-    }
+    if let group = broker.groups.describe(id) { return group }
     try requireGroup(id)
-    return GroupDescription(id: id, state: .empty, generation: 0, assignor: nil, members: [])
+    return GroupDescription(id: id, state: .empty, generation: 0)
+  }
+
+  /// Has members leave a group: those named, or all. They are told at their next poll, lose what they had, and join anew if
+  /// they go on polling (Kafka's `removeMembersFromConsumerGroup`).
+  ///
+  /// - Parameter members: members' ids, or static members' `group.instance.id`s; nil for all members.
+  /// - Returns: what became of each: `unknownMemberID` for one that is none.
+  /// - Throws: `groupIDNotFound`, `readOnly`.
+  @discardableResult
+  public func removeMembers(
+    from group: String, _ members: [String]? = nil
+  ) throws -> [String: Result<Void, EventLogError>] {
+    try requireWritable()
+    try requireGroup(group)
+    let known = broker.groups.describe(group)?.members ?? []
+    return results(of: Set(members ?? known.map(\.id))) { name throws(EventLogError) in
+      let member = known.first { $0.id == name || $0.instanceID == name }
+      guard let member, broker.groups.leave(group, member.id, evicted: true) else {
+        throw .unknownMember(name, group)
+      }
+    }
   }
 
   /// Forgets a group and all that it committed.

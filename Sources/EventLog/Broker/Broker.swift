@@ -69,21 +69,25 @@ public final class Broker: Sendable {
     topicTable = table
     let metadata = opened.metadata
     offsets = OffsetStore(
-      metadata: metadata, topics: table, committed: opened.committed, time: time, isReadOnly: isReadOnly)
+      metadata: metadata, topics: table, committed: opened.committed, groups: opened.groups, time: time,
+      isReadOnly: isReadOnly)
     let box = WeakCoordinator()
     groups = GroupCoordinator(
       limits: .init(
         maxSize: configuration.groupMaxSize,
         initialRebalanceDelay: configuration.groupInitialRebalanceDelay.milliseconds),
       now: { time.monotonicMilliseconds() },
-      partitionCount: { table.find($0)?.partitions.count },
+      topics: { table.partitionCounts() },
       schedule: { deadline in context.timekeeper.schedule(at: deadline) { box.value?.checkTimeouts() } },
       generationChanged: { [offsets] group, generation, assignor in
-        offsets.noteGeneration(group, generation, assignor: assignor?.rawValue)
+        offsets.noteGeneration(group, generation, assignor: assignor)
       })
     box.set(groups)
     for group in opened.groups { groups.restore(group.id, generation: group.generation) }
-    if !isReadOnly { scheduleCheckpoint() }
+    if !isReadOnly {
+      scheduleCheckpoint()
+      Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
+    }
   }
 
   deinit {
@@ -233,6 +237,28 @@ public final class Broker: Sendable {
       }
       scheduleTick(broker, context, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
     }
+  }
+
+  /// Every so often: forgets what groups committed that nobody has been a member of for long.
+  private static func scheduleOffsetExpiration(
+    _ broker: WeakBroker, _ context: StoreContext, every interval: Duration
+  ) {
+    let next = context.time.monotonicMilliseconds() + interval.milliseconds
+    context.timekeeper.schedule(at: next) { [weak context] in
+      guard let context, broker.value != nil else { return }
+      context.syncThreads.submit {
+        guard let broker = broker.value else { return }
+        do throws(EventLogError) { try broker.expireOffsets() } catch { context.warn(error) }
+      }
+      scheduleOffsetExpiration(broker, context, every: interval)
+    }
+  }
+
+  private func expireOffsets() throws(EventLogError) {
+    let gone = try offsets.expire(after: configuration.offsetsRetention.milliseconds) { group in
+      groups.describe(group).map { Set($0.members.flatMap(\.topics)) } ?? []
+    }
+    for group in gone { try? groups.delete(group) }
   }
 
   private static let logger = Logger(label: "eventlog")

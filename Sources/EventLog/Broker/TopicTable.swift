@@ -34,6 +34,11 @@ final class TopicTable: Sendable {
     state.withLock { $0.byName.values.sorted { $0.name < $1.name } }
   }
 
+  /// All topics, with their numbers of partitions.
+  func partitionCounts() -> [String: Int] {
+    state.withLock { $0.byName.mapValues(\.partitions.count) }
+  }
+
   func put(_ topic: Topic) {
     state.withLock { state in
       state.byName[topic.name] = topic

@@ -18,6 +18,15 @@ public struct BrokerConfiguration: Sendable {
   public var offsetMetadataMaxBytes = 4096
   /// The most members of a group (`group.max.size`).
   public var groupMaxSize = Int(Int32.max)
+  /// The smallest and the largest `session.timeout.ms` that a consumer may have (`group.min.session.timeout.ms`, 6 s;
+  /// `group.max.session.timeout.ms`, 30 min).
+  public var groupMinSessionTimeout: Duration = .seconds(6)
+  public var groupMaxSessionTimeout: Duration = .seconds(1800)
+  /// How long committed offsets are kept after their group became empty, or, where nobody ever subscribed, after the commit
+  /// (`offsets.retention.minutes`): 7 days; more than zero.
+  public var offsetsRetention: Duration = .seconds(7 * 86_400)
+  /// How often that is looked at (`offsets.retention.check.interval.ms`): 10 min.
+  public var offsetsRetentionCheckInterval: Duration = .seconds(600)
   /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
   public var mappedSegments = 256
   /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
@@ -36,6 +45,14 @@ public struct BrokerConfiguration: Sendable {
     try properties.duration("group.initial.rebalance.delay.ms") { groupInitialRebalanceDelay = $0 }
     try properties.integer("offset.metadata.max.bytes", in: 0...Int64(Int32.max)) { offsetMetadataMaxBytes = Int($0) }
     try properties.integer("group.max.size", in: 1...Int64(Int32.max)) { groupMaxSize = Int($0) }
+    try properties.duration("group.min.session.timeout.ms") { groupMinSessionTimeout = $0 }
+    try properties.duration("group.max.session.timeout.ms") { groupMaxSessionTimeout = $0 }
+    try properties.integer("offsets.retention.minutes", in: 1...Int64(Int32.max)) {
+      offsetsRetention = .seconds($0 * 60)
+    }
+    try properties.duration("offsets.retention.check.interval.ms", in: 1...Int64.max) {
+      offsetsRetentionCheckInterval = $0
+    }
     for (broker, topic) in Self.topicTwins {
       if let value = properties.take(broker) { topicDefaults[topic] = value }
     }
@@ -65,6 +82,23 @@ public struct BrokerConfiguration: Sendable {
     guard defaultPartitions >= 1, defaultPartitions <= 100_000 else {
       throw EventLogError(.invalidConfig, "num.partitions has to be from 1 to 100000")
     }
+    guard offsetsRetention > .zero, offsetsRetentionCheckInterval > .zero else {
+      throw EventLogError(
+        .invalidConfig,
+        "offsets.retention.minutes and offsets.retention.check.interval.ms have to be more than zero")
+    }
     _ = try TopicConfigs.normalize(topicDefaults, defaults: [:])
+  }
+
+  /// Refuses a consumer whose session is shorter or longer than this broker allows.
+  func validateSession(of consumer: ConsumerConfiguration) throws(EventLogError) {
+    guard consumer.group != nil else { return }
+    guard consumer.sessionTimeout >= groupMinSessionTimeout, consumer.sessionTimeout <= groupMaxSessionTimeout else {
+      throw EventLogError(
+        .invalidSessionTimeout,
+        "session.timeout.ms is \(consumer.sessionTimeout.milliseconds); group.min.session.timeout.ms and "
+          + "group.max.session.timeout.ms allow \(groupMinSessionTimeout.milliseconds) to "
+          + "\(groupMaxSessionTimeout.milliseconds)")
+    }
   }
 }

@@ -6,8 +6,32 @@ public enum OffsetReset: Sendable, Hashable {
   case earliest
   /// At the high watermark: only what comes from now on.
   case latest
+  /// At the first record that is no older than this (`by_duration:PT1H`, KIP-1106).
+  case byDuration(Duration)
   /// Nowhere: `poll` throws `noOffsetForPartition` or `offsetOutOfRange`.
   case none
+}
+
+extension OffsetReset {
+  /// From Kafka's text: `earliest`, `latest`, `none`, or `by_duration:` and a duration of ISO 8601.
+  init(_ text: String) throws(EventLogError) {
+    switch text.lowercased() {
+    case "earliest": self = .earliest
+    case "latest": self = .latest
+    case "none": self = .none
+    default:
+      let prefix = "by_duration:"
+      guard text.lowercased().hasPrefix(prefix), let duration = ISO8601.duration(String(text.dropFirst(prefix.count))),
+        duration >= .zero
+      else {
+        throw EventLogError(
+          .invalidConfig,
+          "\"\(text)\" is no value for auto.offset.reset: there are earliest, latest, none, and by_duration: with a "
+            + "duration such as PT1H")
+      }
+      self = .byDuration(duration)
+    }
+  }
 }
 
 /// What a consumer sees of transactions (`isolation.level`).
@@ -22,6 +46,19 @@ public enum Isolation: Sendable, Hashable {
 public struct ConsumerConfiguration: Sendable {
   /// The group it belongs to (`group.id`); nil for a consumer that only assigns.
   public var group: String?
+  /// Which protocol the group speaks (`group.protocol`): `classic`, or `consumer` for KIP-848's. All members of a group
+  /// have to speak the same.
+  public var groupProtocol: GroupProtocol = .classic
+  /// Makes the consumer a static member (`group.instance.id`, KIP-345): one that takes its place in the group up again when
+  /// it comes back within `session.timeout.ms`, without a rebalance. nil for a dynamic one.
+  public var groupInstanceID: String?
+  /// With `group.protocol=consumer`, how the broker divides partitions: `uniform` or `range`
+  /// (`group.remote.assignor`); nil leaves it to the others of the group, and then to `uniform`.
+  public var remoteAssignor: String?
+  /// How long a static member's place is kept after its consumer was closed (`session.timeout.ms`): 45 s. A consumer in
+  /// this process is alive as long as it exists, so that for others there is nothing to time out but
+  /// `max.poll.interval.ms`.
+  public var sessionTimeout: Duration = .seconds(45)
   /// Where to begin without a committed offset (`auto.offset.reset`): `latest`, as in Kafka.
   public var autoOffsetReset: OffsetReset = .latest
   /// Whether positions are committed by themselves (`enable.auto.commit`): true. It happens within `poll`, before a
@@ -46,8 +83,15 @@ public struct ConsumerConfiguration: Sendable {
   public var isolation: Isolation = .readUncommitted
   /// Whether each batch's checksum is compared before its records are returned (`check.crcs`): true.
   public var checkCRCs = true
+  /// Whether a pattern leaves out topics that begin with two underscores (`exclude.internal.topics`): true.
+  public var excludeInternalTopics = true
+  /// Whether subscribing makes topics that are missing, where the broker's `auto.create.topics.enable` says so too
+  /// (`allow.auto.create.topics`): true.
+  public var allowAutoCreateTopics = true
+  /// How long a commit may take (`default.api.timeout.ms`): 60 s.
+  public var defaultAPITimeout: Duration = .seconds(60)
   /// How the group divides partitions, the first that all members have (`partition.assignment.strategy`): range and
-  /// cooperative-sticky.
+  /// cooperative-sticky. Each needs a name of its own.
   public var assignors: [GroupAssignor] = [.range, .cooperativeSticky]
 
   public init() {}
@@ -58,9 +102,7 @@ public struct ConsumerConfiguration: Sendable {
   public init(properties: [String: String]) throws {
     var properties = Properties(properties, of: "consumer")
     if let id = properties.take("group.id") { group = id }
-    try properties.choice(
-      "auto.offset.reset", [("earliest", OffsetReset.earliest), ("latest", .latest), ("none", .none)]
-    ) { autoOffsetReset = $0 }
+    if let text = properties.take("auto.offset.reset") { autoOffsetReset = try OffsetReset(text) }
     try properties.boolean("enable.auto.commit") { enableAutoCommit = $0 }
     try properties.duration("auto.commit.interval.ms") { autoCommitInterval = $0 }
     try properties.integer("max.poll.records", in: 1...Int64(Int32.max)) { maxPollRecords = Int($0) }
@@ -73,25 +115,39 @@ public struct ConsumerConfiguration: Sendable {
       "isolation.level", [("read_uncommitted", Isolation.readUncommitted), ("read_committed", .readCommitted)]
     ) { isolation = $0 }
     try properties.boolean("check.crcs") { checkCRCs = $0 }
-    if let list = properties.take("partition.assignment.strategy") {
+    let strategies = properties.take("partition.assignment.strategy")
+    let isAssignorNamed = strategies != nil
+    if let list = strategies {
       var chosen: [GroupAssignor] = []
       for name in ConfigDefinition.split(list) {
-        guard let assignor = GroupAssignor(rawValue: name) else {
+        guard let assignor = GroupAssignor(name: name) else {
           throw EventLogError(
             .invalidConfig,
             "there is no assignor \"\(name)\" for partition.assignment.strategy; there are "
-              + GroupAssignor.allCases.map(\.rawValue).joined(separator: ", "))
+              + GroupAssignor.allBuiltIn.map(\.name).joined(separator: ", "))
         }
         chosen.append(assignor)
       }
       assignors = chosen
     }
-    try properties.refuse("group.protocol", unless: ["classic"], because: "this version has the classic protocol only")
-    try properties.refuse("group.instance.id", because: "this version has no static membership yet")
+    if let id = properties.take("group.instance.id") { groupInstanceID = id }
+    try properties.choice("group.protocol", [("classic", GroupProtocol.classic), ("consumer", .consumer)]) {
+      groupProtocol = $0
+    }
+    if let name = properties.take("group.remote.assignor") { remoteAssignor = name }
+    if groupProtocol == .consumer, isAssignorNamed {
+      throw EventLogError(
+        .invalidConfig,
+        "partition.assignment.strategy does not go with group.protocol=consumer; group.remote.assignor does")
+    }
+    try properties.duration("session.timeout.ms", in: 1...Int64(Int32.max)) { sessionTimeout = $0 }
+    try properties.boolean("exclude.internal.topics") { excludeInternalTopics = $0 }
+    try properties.boolean("allow.auto.create.topics") { allowAutoCreateTopics = $0 }
+    try properties.duration("default.api.timeout.ms") { defaultAPITimeout = $0 }
     properties.ignore(
-      "bootstrap.servers", "client.id", "client.rack", "session.timeout.ms", "heartbeat.interval.ms",
-      "exclude.internal.topics", "default.api.timeout.ms", "request.timeout.ms", "retry.backoff.ms",
-      "metadata.max.age.ms", "allow.auto.create.topics")
+      "bootstrap.servers", "client.id", "client.rack", "heartbeat.interval.ms", "request.timeout.ms",
+      "retry.backoff.ms",
+      "metadata.max.age.ms")
     try properties.finish()
     try validate()
   }
@@ -106,8 +162,18 @@ public struct ConsumerConfiguration: Sendable {
         "fetch.max.bytes, max.partition.fetch.bytes, fetch.min.bytes, fetch.max.wait.ms and "
           + "auto.commit.interval.ms may not be negative, max.poll.interval.ms has to be positive")
     }
-    guard !assignors.isEmpty else {
-      throw EventLogError(.invalidConfig, "partition.assignment.strategy has to name an assignor")
+    try GroupAssignor.validate(assignors)
+    if let remoteAssignor, ServerAssignor(rawValue: remoteAssignor) == nil {
+      throw EventLogError(
+        .unsupportedAssignor,
+        "there is no assignor \"\(remoteAssignor)\" for group.remote.assignor; there are "
+          + ServerAssignor.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    guard sessionTimeout > .zero, defaultAPITimeout >= .zero, groupInstanceID != "" else {
+      throw EventLogError(
+        .invalidConfig,
+        "session.timeout.ms has to be positive, default.api.timeout.ms may not be negative, and group.instance.id "
+          + "may not be empty")
     }
     if let group, group.trimmingSpaces.isEmpty {
       throw EventLogError(.invalidGroupID, "group.id may not be empty")

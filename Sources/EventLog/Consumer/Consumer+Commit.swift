@@ -8,13 +8,30 @@ extension Consumer {
   /// - Throws: `invalidGroupID` without a group; `commitFailed` where the group went on without this member, so that
   ///   others may have read these records too; `readOnly`, `storageError`.
   public func commit() async throws {
-    try await exclusively { try await commitPositions() }
+    try await exclusively { try await commitPositions(timeout: configuration.defaultAPITimeout) }
   }
 
   /// Commits the given offsets: the next one to read of each partition, with metadata if you like.
+  ///
+  /// - Throws: as `commit()`; `offsetMetadataTooLarge`, `unknownTopicOrPartition`, `illegalArgument` for a negative offset;
+  ///   `timeout` after `default.api.timeout.ms`: the commit may still happen.
   public func commit(_ offsets: [TopicPartition: OffsetAndMetadata]) async throws {
+    try await commit(offsets, timeout: configuration.defaultAPITimeout)
+  }
+
+  private func commit(_ offsets: [TopicPartition: OffsetAndMetadata], timeout: Duration) async throws {
     let shot = OneShot<Void>()
     try startCommit(offsets) { error in shot.complete(error.map { .failure($0) } ?? .success(())) }
+    let timekeeper = broker.context.timekeeper
+    let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
+    let timer =
+      deadline.overflow
+      ? nil
+      : timekeeper.schedule(at: deadline.partialValue) {
+        shot.complete(
+          .failure(EventLogError(.timeout, "the commit was not on the disk in time; it may still come to be")))
+      }
+    defer { if let timer { timekeeper.cancel(timer) } }
     try await shot.value()
   }
 
@@ -38,19 +55,23 @@ extension Consumer {
 
   // MARK: For the other parts
 
-  func commitPositions() async throws {
+  func commitPositions(timeout: Duration) async throws {
     let offsets = currentPositions()
     guard !offsets.isEmpty else { return }
-    try await commit(offsets)
+    try await commit(offsets, timeout: timeout)
   }
 
   /// Before a rebalance: what can't be committed is read again by somebody, which is what at-least-once means.
   func commitBeforeRebalance() async {
-    do { try await commitPositions() } catch let error as EventLogError { broker.context.warn(error) } catch {}
+    do {
+      try await commitPositions(timeout: configuration.maxPollInterval)
+    } catch let error as EventLogError {
+      broker.context.warn(error)
+    } catch {}
   }
 
   /// Within `poll`, when the interval is over: everything that earlier polls returned.
-  func autoCommitIfDue() async throws {
+  func autoCommitIfDue() {
     guard configuration.enableAutoCommit, configuration.group != nil, !broker.isReadOnly else { return }
     let now = broker.context.time.monotonicMilliseconds()
     let isDue = state.withLock { state -> Bool in
@@ -62,11 +83,17 @@ extension Consumer {
       state.nextAutoCommit = now + configuration.autoCommitInterval.milliseconds
       return true
     }
-    guard isDue else { return }
+    if isDue { startAutoCommit() }
+  }
+
+  /// Starts to commit what there is to commit, and goes on. What fails is warned of: the next one covers it.
+  func startAutoCommit(_ offsets: [TopicPartition: OffsetAndMetadata]? = nil) {
+    guard configuration.enableAutoCommit, configuration.group != nil, !broker.isReadOnly else { return }
+    let offsets = offsets ?? currentPositions()
+    guard !offsets.isEmpty else { return }
     let warn = broker.context.warn
     do throws(EventLogError) {
-      let offsets = currentPositions()
-      if !offsets.isEmpty { try startCommit(offsets) { error in if let error { warn(error) } } }
+      try startCommit(offsets) { error in if let error { warn(error) } }
     } catch {
       warn(error)
     }
@@ -74,9 +101,15 @@ extension Consumer {
 
   func currentPositions() -> [TopicPartition: OffsetAndMetadata] {
     state.withLock { state in
-      state.positions.compactMapValues { position in
-        position.offset.map { OffsetAndMetadata($0, leaderEpoch: position.leaderEpoch) }
+      // Of what a loop was not given yet, nothing counts as read.
+      let unread = state.loop?.unread ?? [:]
+      var result: [TopicPartition: OffsetAndMetadata] = [:]
+      for (topicPartition, position) in state.positions {
+        guard let offset = position.offset else { continue }
+        result[topicPartition] = OffsetAndMetadata(
+          min(offset, unread[topicPartition] ?? .max), leaderEpoch: position.leaderEpoch)
       }
+      return result
     }
   }
 
@@ -93,8 +126,7 @@ extension Consumer {
     let group = try requireGroup()
     let (membership, isMember) = try state.withLock { state throws(EventLogError) -> (GroupMembership, Bool) in
       try requireOpen(state)
-      if case .topics = state.subscription { return (state.membership, true) }
-      return (state.membership, false)
+      return (state.membership, state.subscription.ofGroup != nil)
     }
     for (topicPartition, offset) in offsets
     where offset.metadata.utf8.count > broker.configuration.offsetMetadataMaxBytes {
@@ -106,8 +138,10 @@ extension Consumer {
     }
     do throws(EventLogError) {
       try broker.groups.validateCommit(
-        group, memberID: isMember ? membership.memberID ?? "" : nil, generation: isMember ? membership.generation : -1)
-    } catch  where isMember {
+        group, memberID: isMember ? membership.memberID ?? "" : nil, instanceID: configuration.groupInstanceID,
+        generation: isMember ? membership.generation : -1)
+    } catch {
+      guard isMember, error.code != .fencedInstanceID else { throw error }
       throw EventLogError(
         .commitFailed,
         "the group went on without this member (\(error.code.name): \(error.message)); others may have "

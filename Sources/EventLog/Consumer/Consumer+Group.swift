@@ -1,127 +1,148 @@
 internal import RecordFormat
 
+// What both protocols share: when there is something to do, and how partitions come and go. In Kafka's order: what is
+// given up is committed, then revoked, and only then taken away.
+
 extension Consumer {
   /// Joins the group, or joins again, where that is due: gives up what has to be given up first, and takes what the group
   /// gives. Returns without partitions where the group is not complete yet; its coordinator wakes the consumer then.
   func takePartInGroup() async throws {
-    guard let group = configuration.group, case .topics(let topics) = state.withLock({ $0.subscription }) else {
+    guard let group = configuration.group, let subscription = state.withLock({ $0.subscription.ofGroup }) else {
       return
     }
-    // Twice in a row at most: a cooperative rebalance that takes something away is followed by another at once.
+    if let error = state.withLock({ $0.fenced }) { throw error }
     while true {
       let membership = state.withLock { $0.membership }
-      var mustJoin = membership.mustJoin || membership.memberID == nil
-      if !mustJoin, let memberID = membership.memberID {
+      var mustAct = membership.mustJoin || membership.memberID == nil
+      if !mustAct, let memberID = membership.memberID {
         do throws(EventLogError) {
-          mustJoin = try broker.groups.heartbeat(group, memberID, generation: membership.generation)
+          mustAct = try broker.groups.touch(
+            group, memberID, instanceID: configuration.groupInstanceID, generation: membership.generation)
         } catch {
-          try await loseAll()
+          try await lose(because: error)
           continue
         }
       }
-      guard mustJoin else { return }
-      guard try await join(group, topics) else { return }
+      guard mustAct else { return }
+      switch configuration.groupProtocol {
+      case .classic: guard try await join(group, subscription) else { return }
+      case .consumer: guard try await reconcile(group, subscription) else { return }
+      }
     }
   }
 
-  /// One round. True where the group's answer may call for another.
-  private func join(_ group: String, _ topics: Set<String>) async throws -> Bool {
-    // Kafka's rule: all assignors of a member have to be cooperative for it to keep its partitions.
-    let isCooperative = configuration.assignors.allSatisfy(\.isCooperative)
-    if !state.withLock({ $0.membership.isJoining }) {
-      if configuration.enableAutoCommit, state.withLock({ $0.membership.memberID != nil }) {
-        await commitBeforeRebalance()
-      }
-      let given = state.withLock { state -> [TopicPartition] in
-        let owned = state.positions.keys.sorted()
-        return isCooperative ? owned.filter { !topics.contains($0.topic) } : owned
-      }
-      try await revoke(given)
-      state.withLock { $0.membership.isJoining = true }
-    }
-    let (membership, owned) = state.withLock { ($0.membership, $0.positions.keys.sorted()) }
-    let signal = signal
-    let request = JoinRequest(
-      memberID: membership.memberID, topics: topics, assignors: configuration.assignors, owned: owned,
-      ownedGeneration: membership.generation, rebalanceTimeout: configuration.maxPollInterval.milliseconds,
-      wake: { [weak signal] in signal?.wake() })
-    guard let outcome = try joined(group, request) else {
-      try await loseAll()
-      return true
-    }
-    switch outcome {
-    case .waiting(let memberID):
-      state.withLock { state in
-        state.membership.memberID = memberID
-        state.membership.mustJoin = false
-      }
-      return false
-    case .joined(let assignment):
-      try await accept(assignment, owned: Set(owned))
-      return true
-    }
-  }
-
-  /// The coordinator's answer; nil where it does not know this member any more.
-  private func joined(_ group: String, _ request: JoinRequest) throws(EventLogError) -> JoinOutcome? {
+  /// The group's word, or nil where it went on without this member, which has then lost everything and joins anew.
+  func heard<T>(_ call: () throws(EventLogError) -> T) async throws -> T? {
     do throws(EventLogError) {
-      return try broker.groups.join(group, request)
+      return try call()
     } catch {
-      guard error.code == .unknownMemberID else { throw error }
+      try await lose(because: error)
       return nil
     }
   }
 
-  private func accept(_ assignment: GroupAssignment, owned: Set<TopicPartition>) async throws {
-    let target = Set(assignment.partitions)
-    let taken = owned.subtracting(target).sorted()
-    state.withLock { state in
-      state.membership = GroupMembership(
-        memberID: assignment.memberID, generation: assignment.generation, mustJoin: false, isJoining: false)
+  /// The group went on without this member: what it had is somebody else's by now.
+  ///
+  /// - Throws: `error`, where it is not one that joining anew would mend.
+  private func lose(because error: EventLogError) async throws {
+    let isFenced = error.code == .fencedInstanceID
+    let mayRejoin: Set<EventLogError.Code> = [.unknownMemberID, .illegalGeneration, .fencedMemberEpoch]
+    guard isFenced || mayRejoin.contains(error.code) else { throw error }
+    let (lost, listener) = state.withLock { state -> ([TopicPartition], (any RebalanceListener)?) in
+      state.membership = GroupMembership(mustJoin: true)
+      if isFenced { state.fenced = error }
+      return (state.positions.keys.sorted(), state.listener)
     }
-    if !taken.isEmpty {
-      try await revoke(taken)
-      // The others get these only once this member has said that it let go.
-      state.withLock { $0.membership.mustJoin = true }
+    drop(lost)
+    if !lost.isEmpty, let listener { try await inCallback { try await listener.partitionsLost(lost, from: self) } }
+    if isFenced { throw error }
+  }
+
+  /// Tells the listener, which may still commit, and only then takes the partitions away.
+  func revoke(_ partitions: [TopicPartition]) async throws {
+    defer { drop(partitions) }
+    if let listener = state.withLock({ $0.listener }) {
+      try await inCallback { try await listener.partitionsRevoked(partitions, from: self) }
     }
-    let added = target.subtracting(owned).sorted()
-    var found: [(TopicPartition, Partition)] = []
-    for topicPartition in added { found.append((topicPartition, try broker.partition(topicPartition))) }
+  }
+
+  /// Takes partitions in, and tells the listener, which may seek.
+  func gain(_ partitions: [TopicPartition]) async throws {
     let listener = state.withLock { state in
-      for (topicPartition, partition) in found {
+      for topicPartition in partitions where state.positions[topicPartition] == nil {
+        // One that was deleted meanwhile comes with the next rebalance, or never.
+        guard let partition = try? broker.partition(topicPartition) else { continue }
         state.positions[topicPartition] = PartitionPosition(partition)
         state.order.append(topicPartition)
       }
       watch(&state)
       return state.listener
     }
-    try await listener?.partitionsAssigned(added, to: self)
+    if let listener { try await inCallback { try await listener.partitionsAssigned(partitions, to: self) } }
   }
 
-  /// Tells the listener, which may still commit, and only then takes the partitions away.
-  private func revoke(_ partitions: [TopicPartition]) async throws {
+  func drop(_ partitions: [TopicPartition]) {
     guard !partitions.isEmpty else { return }
-    if let listener = state.withLock({ $0.listener }) {
-      try await listener.partitionsRevoked(partitions, from: self)
-    }
-    drop(partitions)
-  }
-
-  /// The group went on without this member: what it had is somebody else's by now.
-  private func loseAll() async throws {
-    let (lost, listener) = state.withLock { state -> ([TopicPartition], (any RebalanceListener)?) in
-      state.membership = GroupMembership(mustJoin: true)
-      return (state.positions.keys.sorted(), state.listener)
-    }
-    drop(lost)
-    if !lost.isEmpty { try await listener?.partitionsLost(lost, from: self) }
-  }
-
-  private func drop(_ partitions: [TopicPartition]) {
+    let gone = Set(partitions)
     state.withLock { state in
-      for partition in partitions { state.positions[partition] = nil }
-      state.order.removeAll(where: partitions.contains)
+      for partition in gone { state.positions[partition] = nil }
+      state.order.removeAll(where: gone.contains)
       watch(&state)
     }
+  }
+
+  /// The partitions whose topics were deleted, and maybe made again: what is held of them is held of the old ones.
+  func outdated() -> Set<TopicPartition> {
+    state.withLock { state in
+      Set(
+        state.positions.compactMap { topicPartition, position in
+          guard case .log(let log) = position.partition else { return nil }
+          if case .log(let current)? = try? broker.partition(topicPartition), current === log { return nil }
+          return topicPartition
+        })
+    }
+  }
+
+  /// Leaves the group in Kafka's order: what was held is revoked, or, where the group went on already, lost.
+  func leaveGroup() async throws {
+    guard let group = configuration.group, state.withLock({ $0.subscription.ofGroup != nil }) else { return }
+    let (membership, owned, listener) = state.withLock { ($0.membership, $0.positions.keys.sorted(), $0.listener) }
+    defer {
+      drop(owned)
+      if let memberID = state.withLock({ state in
+        defer { state.membership = GroupMembership() }
+        return state.membership.memberID
+      }) {
+        broker.groups.leave(group, memberID, instanceID: configuration.groupInstanceID)
+      }
+    }
+    guard let listener, !owned.isEmpty else { return }
+    let isMember =
+      membership.memberID.map { memberID in
+        (try? broker.groups.validateCommit(
+          group, memberID: memberID, instanceID: configuration.groupInstanceID, generation: membership.generation))
+          != nil
+      } ?? false
+    try await inCallback {
+      if isMember {
+        try await listener.partitionsRevoked(owned, from: self)
+      } else {
+        try await listener.partitionsLost(owned, from: self)
+      }
+    }
+  }
+
+  /// Has the group divide its partitions anew, at the next polls of its members.
+  ///
+  /// - Throws: `illegalState` for a consumer that is not in a group.
+  public func enforceRebalance() throws {
+    let memberID = try state.withLock { state throws(EventLogError) -> String? in
+      try requireOpen(state)
+      guard state.subscription.ofGroup != nil else {
+        throw EventLogError(.illegalState, "the consumer has not subscribed, so that there is nothing to rebalance")
+      }
+      return state.membership.memberID
+    }
+    if let group = configuration.group, memberID != nil { broker.groups.forceRebalance(group) }
   }
 }

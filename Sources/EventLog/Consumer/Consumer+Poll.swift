@@ -11,7 +11,8 @@ extension Consumer {
   ///   `auto.offset.reset` is none; `corruptMessage` for a damaged batch, at which the position stays: seek past it to go
   ///   on; `wakeup`; `CancellationError`; what the listener throws.
   public func poll(timeout: Duration = .seconds(1)) async throws -> ConsumerRecords {
-    try await exclusively {
+    try refuseInCallback("poll()")
+    return try await exclusively {
       let time = broker.context.time
       let start = time.monotonicMilliseconds()
       let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
@@ -22,7 +23,7 @@ extension Consumer {
         try throwIfWokenUp()
         signal.reset()
         try await takePartInGroup()
-        try await autoCommitIfDue()
+        autoCommitIfDue()
         let now = time.monotonicMilliseconds()
         let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
         if let records = try fetch(acceptsFewBytes: mayBeShort) { return records }
@@ -90,6 +91,9 @@ extension Consumer {
         } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
           position.seek(configuration.autoOffsetReset)
           signal.wake()
+        } catch  where error.code == .unknownTopicOrPartition && state.subscription.ofGroup != nil {
+          // The topic was deleted; the rebalance that this began takes the partition away.
+          continue
         } catch {
           // What other partitions gave is returned first; the error comes again with the next poll.
           guard batches.isEmpty else { break }
@@ -122,7 +126,14 @@ extension Consumer {
     switch reset {
     case .earliest: offset = try position.partition.logStartOffset()
     case .latest: offset = try position.partition.endOffset(configuration.isolation)
-    default:
+    case .byDuration(let duration):
+      let time = max(0, broker.context.time.wallMilliseconds() - duration.milliseconds)
+      if let found = try position.partition.offset(forTimestamp: time) {
+        offset = found.offset
+      } else {
+        offset = try position.partition.endOffset(configuration.isolation)
+      }
+    case nil, .some(.none):
       throw EventLogError(
         .noOffsetForPartition, "there is no committed offset, and auto.offset.reset is none; seek first"
       ).at(topicPartition)
@@ -146,55 +157,5 @@ extension Consumer {
       if sum >= configuration.fetchMinBytes { return sum }
     }
     return sum
-  }
-}
-
-// MARK: As sequences
-
-extension Consumer {
-  /// The records as they come, without an end: the loop polls. Breaking out of it leaves the consumer as it is; with
-  /// `enable.auto.commit`, what the loop was given counts as read when it asks for more.
-  public var records: Records { Records(consumer: self) }
-
-  /// The same, by batches.
-  public var batches: Batches { Batches(consumer: self) }
-
-  public struct Batches: AsyncSequence, Sendable {
-    let consumer: Consumer
-
-    public struct AsyncIterator: AsyncIteratorProtocol {
-      let consumer: Consumer
-      var buffered: [ConsumerBatch] = []
-
-      public mutating func next() async throws -> ConsumerBatch? {
-        while buffered.isEmpty {
-          buffered = try await consumer.poll(timeout: .seconds(3600)).batches.reversed()
-        }
-        return buffered.popLast()
-      }
-    }
-
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
-  }
-
-  public struct Records: AsyncSequence, Sendable {
-    let consumer: Consumer
-
-    public struct AsyncIterator: AsyncIteratorProtocol {
-      var batches: Batches.AsyncIterator
-      var current: ConsumerBatch.Iterator?
-
-      public mutating func next() async throws -> ConsumerRecord? {
-        while true {
-          if let record = current?.next() { return record }
-          guard let batch = try await batches.next() else { return nil }
-          current = batch.makeIterator()
-        }
-      }
-    }
-
-    public func makeAsyncIterator() -> AsyncIterator {
-      AsyncIterator(batches: Batches(consumer: consumer).makeAsyncIterator())
-    }
   }
 }

@@ -28,7 +28,8 @@ extension Consumer {
   public func position(_ topicPartition: TopicPartition) throws -> Int64 {
     var offset: Int64 = 0
     try update([topicPartition]) { position throws(EventLogError) in offset = try resolve(&position, topicPartition) }
-    return offset
+    let loop = state.withLock { $0.loop }
+    return min(offset, loop?.unread[topicPartition] ?? .max)
   }
 
   /// Has polls return nothing of these partitions until `resume`. The group does not take them away for it.
@@ -75,6 +76,18 @@ extension Consumer {
   public func lag(of topicPartition: TopicPartition) throws -> Int64 {
     let end = try broker.partition(topicPartition).endOffset(configuration.isolation)
     return max(0, end - (try position(topicPartition)))
+  }
+
+  /// As `lag(of:)`, but without looking for anything: nil before the partition's first poll (KIP-695).
+  ///
+  /// - Throws: `illegalState` for a partition that the consumer does not have.
+  public func currentLag(_ topicPartition: TopicPartition) throws -> Int64? {
+    var lag: Int64?
+    try update([topicPartition]) { position throws(EventLogError) in
+      guard let offset = position.offset else { return }
+      lag = max(0, try position.partition.endOffset(configuration.isolation) - offset)
+    }
+    return lag
   }
 
   private func update(

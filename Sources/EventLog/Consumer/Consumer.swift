@@ -20,11 +20,15 @@ public final class Consumer: Sendable {
   private let isInUse = Atomic<Bool>(false)
   private let wakeups = Atomic<Int>(0)
 
-  /// Kafka's three ways to get partitions, which exclude each other.
+  /// Kafka's ways to get partitions, which exclude each other.
   enum Subscription {
     case none
-    case topics(Set<String>)
+    case group(GroupSubscription)
     case assigned
+
+    var ofGroup: GroupSubscription? {
+      if case .group(let subscription) = self { subscription } else { nil }
+    }
   }
 
   struct State {
@@ -34,14 +38,19 @@ public final class Consumer: Sendable {
     var order: [TopicPartition] = []
     var listener: (any RebalanceListener)?
     var membership = GroupMembership()
+    /// The loop over `records` or `batches` that is under way.
+    weak var loop: ConsumerLoop?
+    /// Why this consumer can't go on: another one took its `group.instance.id`.
+    var fenced: EventLogError?
     var nextAutoCommit: Int64?
     var isClosed = false
     /// Partitions that this consumer's signal is registered with.
-    var watched: [PartitionLog] = []
+    var watched: [ObjectIdentifier: PartitionLog] = [:]
   }
 
   init(broker: Broker, configuration: ConsumerConfiguration) throws(EventLogError) {
     try configuration.validate()
+    try broker.configuration.validateSession(of: configuration)
     self.broker = broker
     self.configuration = configuration
   }
@@ -49,8 +58,10 @@ public final class Consumer: Sendable {
   deinit {
     // Dropped without being closed: the group goes on without it.
     let (membership, watched) = state.withLock { ($0.membership, $0.watched) }
-    for log in watched { log.removeWaiter(signal) }
-    if let group = configuration.group, let id = membership.memberID { broker.groups.leave(group, id) }
+    for log in watched.values { log.removeWaiter(signal) }
+    if let group = configuration.group, let id = membership.memberID {
+      broker.groups.leave(group, id, instanceID: configuration.groupInstanceID)
+    }
   }
 
   /// The group's id, if the consumer has one.
@@ -60,54 +71,98 @@ public final class Consumer: Sendable {
 
   // MARK: Getting partitions
 
-  /// Becomes a member of the group with these topics, in place of those before; with none, it leaves. The partitions come
-  /// with the next polls.
+  /// Becomes a member of the group with these topics, in place of those before. The partitions come with the next polls,
+  /// also those of topics that are made later.
   ///
-  /// - Throws: `invalidGroupID` without a group; `illegalState` after `assign`; `invalidTopic`.
+  /// With an empty list it unsubscribes; the listener, which would have to be awaited, is not told of that: `unsubscribe`
+  /// does tell it.
+  ///
+  /// - Throws: `invalidGroupID` without a group; `illegalState` after `assign` or with a pattern; `invalidTopic`.
   public func subscribe(_ topics: [String], listener: (any RebalanceListener)? = nil) throws {
-    guard !topics.isEmpty else { return try unsubscribe() }
+    for topic in topics { try TopicName.validate(topic) }
+    guard !topics.isEmpty else { return try forgetSubscription() }
+    try subscribe(.topics(Set(topics)), listener)
+    guard broker.configuration.autoCreateTopics, configuration.allowAutoCreateTopics else { return }
+    for topic in topics where broker.topicTable.find(topic) == nil {
+      do throws(EventLogError) {
+        _ = try broker.createTopic(topic, partitions: -1, configs: [:])
+      } catch {
+        guard error.code == .topicAlreadyExists else { throw error }
+      }
+    }
+  }
+
+  /// Becomes a member of the group with all topics whose whole names match a regular expression, also those that are
+  /// made later. Topics that begin with two underscores do not count, unless `exclude.internal.topics` is false.
+  ///
+  /// - Throws: `invalidRegularExpression`; else as `subscribe(_:listener:)`.
+  public func subscribe(pattern: String, listener: (any RebalanceListener)? = nil) throws {
+    try subscribe(
+      .pattern(try TopicPattern(pattern, excludesInternalTopics: configuration.excludeInternalTopics)), listener)
+  }
+
+  private func subscribe(
+    _ subscription: GroupSubscription, _ listener: (any RebalanceListener)?
+  ) throws(EventLogError) {
     guard configuration.group != nil else {
       throw EventLogError(.invalidGroupID, "to subscribe, a consumer needs a group (group.id); assign needs none")
     }
     try broker.requireWritable()
-    for topic in topics { try TopicName.validate(topic) }
     try state.withLock { state throws(EventLogError) in
       try requireOpen(state)
-      if case .assigned = state.subscription {
+      switch (state.subscription, subscription) {
+      case (.assigned, _):
         throw EventLogError(.illegalState, "the consumer has assigned partitions to itself; unsubscribe first")
+      case (.group(.topics), .pattern), (.group(.pattern), .topics):
+        throw EventLogError(.illegalState, "a list of topics and a pattern exclude each other; unsubscribe first")
+      case (.group(let old), _):
+        if old != subscription { state.membership.mustJoin = true }
+      case (.none, _): state.membership.mustJoin = true
       }
-      state.subscription = .topics(Set(topics))
+      state.subscription = .group(subscription)
       state.listener = listener
-      state.membership.mustJoin = true
     }
     signal.wake()
   }
 
-  /// Takes these partitions, in place of those before, without a group's having a say.
+  /// Takes these partitions, in place of those before, without a group's having a say. With a group and
+  /// `enable.auto.commit`, the positions of before are committed.
   ///
   /// - Throws: `illegalState` after `subscribe`; `unknownTopicOrPartition`.
   public func assign(_ partitions: [TopicPartition]) throws {
     var found: [(TopicPartition, Partition)] = []
     for topicPartition in partitions { found.append((topicPartition, try broker.partition(topicPartition))) }
-    try state.withLock { state throws(EventLogError) in
+    let isFirst = try state.withLock { state throws(EventLogError) -> Bool in
       try requireOpen(state)
-      if case .topics = state.subscription {
+      if case .group = state.subscription {
         throw EventLogError(.illegalState, "the consumer has subscribed to topics; unsubscribe first")
       }
+      return state.positions.isEmpty
+    }
+    if !isFirst { startAutoCommit() }
+    state.withLock { state in
       state.subscription = partitions.isEmpty ? .none : .assigned
       let old = state.positions
       state.positions = [:]
       for (topicPartition, partition) in found {
         state.positions[topicPartition] = old[topicPartition] ?? PartitionPosition(partition)
       }
-      state.order = found.map(\.0)
+      state.order = state.positions.keys.sorted()
       watch(&state)
     }
     signal.wake()
   }
 
-  /// Gives all partitions up, and leaves the group. Nothing is committed.
-  public func unsubscribe() throws {
+  /// Gives all partitions up, tells the listener, and leaves the group. Nothing is committed.
+  public func unsubscribe() async throws {
+    try await exclusively {
+      try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+      defer { try? forgetSubscription() }
+      try await leaveGroup()
+    }
+  }
+
+  private func forgetSubscription() throws(EventLogError) {
     let memberID = try state.withLock { state throws(EventLogError) -> String? in
       try requireOpen(state)
       state.subscription = .none
@@ -117,15 +172,27 @@ public final class Consumer: Sendable {
       defer { state.membership = GroupMembership() }
       return state.membership.memberID
     }
-    if let group = configuration.group, let memberID { broker.groups.leave(group, memberID) }
+    if let group = configuration.group, let memberID {
+      broker.groups.leave(group, memberID, instanceID: configuration.groupInstanceID)
+    }
   }
 
   /// The partitions that the consumer has now.
   public var assignment: Set<TopicPartition> { state.withLock { Set($0.positions.keys) } }
 
-  /// The topics that it is subscribed to.
+  /// The topics that it is subscribed to; of a pattern, those that match it now.
   public var subscription: Set<String> {
-    state.withLock { if case .topics(let topics) = $0.subscription { topics } else { [] } }
+    state.withLock { $0.subscription.ofGroup }?.resolve(broker.topicTable.partitionCounts()) ?? []
+  }
+
+  /// What the consumer is known by in its group: to commit within a transaction, or to see it in `describeGroup`.
+  public var groupMetadata: ConsumerGroupMetadata? {
+    guard let group = configuration.group else { return nil }
+    return state.withLock { state in
+      ConsumerGroupMetadata(
+        group: group, memberID: state.membership.memberID, generation: state.membership.generation,
+        instanceID: configuration.groupInstanceID)
+    }
   }
 
   // MARK: Ending
@@ -136,31 +203,28 @@ public final class Consumer: Sendable {
     signal.wake()
   }
 
-  /// Commits the positions if `enable.auto.commit` says so, tells the listener, and leaves the group. A second call does
-  /// nothing.
-  public func close() async throws {
+  /// Commits the positions if `enable.auto.commit` says so, tells the listener, and leaves the group; a static member
+  /// keeps its place for `session.timeout.ms`. A second call does nothing.
+  ///
+  /// - Parameter timeout: how long the commit may take.
+  /// - Throws: what the commit or the listener threw; the consumer is closed all the same.
+  public func close(timeout: Duration = .seconds(30)) async throws {
     guard !state.withLock({ $0.isClosed }) else { return }
+    try refuseInCallback("close()")
     try await exclusively {
       var failure: (any Error)?
-      if configuration.group != nil, case .topics = state.withLock({ $0.subscription }) {
-        do {
-          if configuration.enableAutoCommit { try await commitPositions() }
-          let (listener, owned) = state.withLock { ($0.listener, $0.positions.keys.sorted()) }
-          if let listener, !owned.isEmpty { try await listener.partitionsRevoked(owned, from: self) }
-        } catch {
-          failure = error
-        }
-      } else if configuration.group != nil, configuration.enableAutoCommit {
-        do { try await commitPositions() } catch { failure = error }
+      if configuration.group != nil, configuration.enableAutoCommit, state.withLock({ $0.fenced == nil }) {
+        do { try await commitPositions(timeout: timeout) } catch { failure = error }
       }
-      let memberID = state.withLock { state -> String? in
+      do { try await leaveGroup() } catch { failure = failure ?? error }
+      state.withLock { state in
         state.isClosed = true
         state.positions = [:]
         state.order = []
         watch(&state)
-        return state.membership.memberID
       }
-      if let group = configuration.group, let memberID { broker.groups.leave(group, memberID) }
+      // Who waits in a poll of another task is told.
+      signal.wake()
       if let failure { throw failure }
     }
   }
@@ -171,8 +235,24 @@ public final class Consumer: Sendable {
     guard !state.isClosed else { throw EventLogError(.illegalState, "the consumer is closed") }
   }
 
-  /// Runs `body` unless another task is in one of the consumer's calls.
+  /// The consumer whose listener is being called, so that it may use that consumer.
+  @TaskLocal private static var calling: ObjectIdentifier?
+
+  /// Runs `body`, which calls the listener.
+  func inCallback<T>(_ body: () async throws -> T) async throws -> T {
+    try await Self.$calling.withValue(ObjectIdentifier(self)) { try await body() }
+  }
+
+  func refuseInCallback(_ call: String) throws(EventLogError) {
+    guard Self.calling != ObjectIdentifier(self) else {
+      throw EventLogError(.illegalState, "\(call) can't be called by the consumer's own listener")
+    }
+  }
+
+  /// Runs `body` unless another task is in one of the consumer's calls. The listener's own calls are part of the poll
+  /// that called it.
   func exclusively<T>(_ body: () async throws -> T) async throws -> T {
+    if Self.calling == ObjectIdentifier(self) { return try await body() }
     guard !isInUse.exchange(true, ordering: .acquiringAndReleasing) else {
       throw EventLogError(.concurrentModification, "another task is using this consumer")
     }
@@ -187,10 +267,24 @@ public final class Consumer: Sendable {
 
   /// Registers the signal with the partitions that there are now.
   func watch(_ state: inout State) {
-    var logs: [PartitionLog] = []
-    for position in state.positions.values { if case .log(let log) = position.partition { logs.append(log) } }
-    for log in state.watched where !logs.contains(where: { $0 === log }) { log.removeWaiter(signal) }
-    for log in logs where !state.watched.contains(where: { $0 === log }) { log.addWaiter(signal) }
+    var logs: [ObjectIdentifier: PartitionLog] = [:]
+    for position in state.positions.values {
+      if case .log(let log) = position.partition { logs[ObjectIdentifier(log)] = log }
+    }
+    for (id, log) in state.watched where logs[id] == nil { log.removeWaiter(signal) }
+    for (id, log) in logs where state.watched[id] == nil { log.addWaiter(signal) }
     state.watched = logs
   }
+}
+
+/// What a consumer is known by in its group (Kafka's `ConsumerGroupMetadata`).
+public struct ConsumerGroupMetadata: Sendable, Hashable {
+  /// `group.id`
+  public var group: String
+  /// nil for a consumer that has not joined.
+  public var memberID: String?
+  /// The generation, or with `group.protocol=consumer` the member's epoch; -1 before it has joined.
+  public var generation: Int32
+  /// `group.instance.id` of a static member (KIP-345).
+  public var instanceID: String?
 }

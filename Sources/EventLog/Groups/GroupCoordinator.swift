@@ -1,328 +1,330 @@
 internal import RecordFormat
 internal import Synchronization
 
-/// Kafka's states of a group.
-public enum GroupState: String, Sendable, Hashable {
-  case empty = "Empty"
-  case preparingRebalance = "PreparingRebalance"
-  case completingRebalance = "CompletingRebalance"
-  case stable = "Stable"
-  case dead = "Dead"
-}
-
-/// What a member asks for when it joins.
-struct JoinRequest: Sendable {
-  /// What the coordinator called the member; nil for one that joins for the first time.
-  var memberID: String?
-  var topics: Set<String>
-  var assignors: [GroupAssignor]
-  var owned: [TopicPartition]
-  var ownedGeneration: Int32
-  var rebalanceTimeout: Int64
-  /// Called, on any thread, when there is something for the member to do.
-  var wake: @Sendable () -> Void
-}
-
-/// What a member got.
-struct GroupAssignment: Sendable {
-  var memberID: String
-  var generation: Int32
-  var assignor: GroupAssignor
-  var partitions: [TopicPartition]
-}
-
-enum JoinOutcome: Sendable {
-  /// Not all members are there yet. Join again when woken.
-  case waiting(memberID: String)
-  case joined(GroupAssignment)
-}
-
-/// Keeps the groups: who is a member, and who has which partitions.
+/// Keeps the groups: who is a member, and who has which partitions, by the classic protocol or by KIP-848's.
 ///
-/// Kafka's protocol in one process: members join, a generation begins when all of them have, and the coordinator, not a
-/// leader among the members, divides the partitions. Nothing here waits: a member whose turn has not come is told so, and
-/// woken later.
+/// Nothing here waits: a member whose turn has not come is told so, and woken later. There are no heartbeats either: a
+/// member is alive as long as its consumer is, and polls.
 final class GroupCoordinator: Sendable {
   struct Limits: Sendable {
+    /// `group.max.size`
     var maxSize: Int
+    /// `group.initial.rebalance.delay.ms`
     var initialRebalanceDelay: Int64
+  }
+
+  private enum Group {
+    case classic(ClassicGroup)
+    case consumer(ConsumerGroup)
+
+    var isEmpty: Bool {
+      switch self {
+      case .classic(let group): group.isEmpty
+      case .consumer(let group): group.isEmpty
+      }
+    }
+
+    var generation: Int32 {
+      switch self {
+      case .classic(let group): group.generation
+      case .consumer(let group): group.epoch
+      }
+    }
+
+    var memberCount: Int {
+      switch self {
+      case .classic(let group): group.members.count
+      case .consumer(let group): group.members.count
+      }
+    }
   }
 
   private struct State {
     var groups: [String: Group] = [:]
     var nextMember = 0
+    /// When the time limits are looked at next.
+    var nextCheck = Int64.max
   }
 
   private let state = Mutex(State())
   private let limits: Limits
   private let now: @Sendable () -> Int64
-  private let partitionCount: @Sendable (String) -> Int?
+  private let topics: @Sendable () -> [String: Int]
   /// Told of a new generation, outside of the lock, so that it can be kept.
-  private let generationChanged: @Sendable (String, Int32, GroupAssignor?) -> Void
+  private let generationChanged: @Sendable (String, Int32, String?) -> Void
   /// Asked to call `checkTimeouts` at that time.
   private let schedule: @Sendable (Int64) -> Void
 
   init(
-    limits: Limits, now: @escaping @Sendable () -> Int64, partitionCount: @escaping @Sendable (String) -> Int?,
+    limits: Limits, now: @escaping @Sendable () -> Int64, topics: @escaping @Sendable () -> [String: Int],
     schedule: @escaping @Sendable (Int64) -> Void,
-    generationChanged: @escaping @Sendable (String, Int32, GroupAssignor?) -> Void
+    generationChanged: @escaping @Sendable (String, Int32, String?) -> Void
   ) {
     self.limits = limits
     self.now = now
-    self.partitionCount = partitionCount
+    self.topics = topics
     self.schedule = schedule
     self.generationChanged = generationChanged
   }
 
   /// Goes on with the generation that a group had when the store was last open, so that a handle of then is known as old.
   func restore(_ id: String, generation: Int32) {
-    state.withLock { $0.groups[id, default: Group(id: id)].generation = generation }
+    state.withLock { $0.groups[id] = .classic(ClassicGroup(id: id, generation: generation)) }
   }
 
   // MARK: Membership
 
-  func join(_ groupID: String, _ request: JoinRequest) throws(EventLogError) -> JoinOutcome {
-    let now = now()
-    var effects = Effects()
-    let outcome = try state.withLock { state throws(EventLogError) -> JoinOutcome in
-      var group = state.groups[groupID] ?? Group(id: groupID)
-      defer { state.groups[groupID] = group }
-      let id: String
-      if let known = request.memberID {
-        guard group.members[known] != nil else { throw Self.unknownMember(known, groupID) }
-        id = known
-      } else {
-        guard group.members.count < limits.maxSize else {
-          throw EventLogError(.groupMaxSizeReached, "group \(groupID) has \(limits.maxSize) members already")
-        }
-        state.nextMember += 1
-        id = "consumer-\(groupID)-\(Self.padded(state.nextMember))"
-      }
-      guard group.supportsAny(of: request.assignors, besides: id) else {
-        throw EventLogError(
-          .inconsistentGroupProtocol,
-          "group \(groupID) has members that know none of the assignors "
-            + request.assignors.map(\.rawValue).joined(separator: ", "))
-      }
-      let isNew = request.memberID == nil
-      let changed = isNew || group.members[id]?.request.topics != request.topics
-      group.members[id] = Group.Member(
-        id: id, request: request, hasJoined: true, lastPoll: now, assignment: group.members[id]?.assignment ?? [],
-        wasAnswered: group.members[id]?.wasAnswered ?? false)
-      if group.state != .preparingRebalance {
-        if !changed, group.state == .stable, group.members[id]?.wasAnswered == false {
-          // The generation this member waited for has begun.
-        } else {
-          group.prepare(now: now, delay: group.state == .empty ? limits.initialRebalanceDelay : 0, except: id, &effects)
-        }
-      }
-      completeIfAllJoined(&group, now: now, &effects)
-      guard group.state == .stable, let assignor = group.assignor else {
-        if let deadline = group.deadline { effects.deadlines.append(deadline) }
-        return .waiting(memberID: id)
-      }
-      group.members[id]?.wasAnswered = true
-      effects.deadlines.append(now + request.rebalanceTimeout)
-      return .joined(
-        GroupAssignment(
-          memberID: id, generation: group.generation, assignor: assignor,
-          partitions: group.members[id]?.assignment ?? []))
+  /// Joins a group of the classic protocol, or joins it again.
+  ///
+  /// - Throws: `unknownMemberID`, `fencedInstanceID`, `inconsistentGroupProtocol`, `groupMaxSizeReached`; what a custom
+  ///   assignor did wrong.
+  func join(_ id: String, _ request: JoinRequest) throws(EventLogError) -> JoinOutcome {
+    try change { state, environment, effects throws(EventLogError) -> JoinOutcome in
+      var group = try Self.classic(state.groups[id], id)
+      if request.memberID == nil, request.instanceID == nil { try requireRoom(id, group.members.count) }
+      // A group lasts longer than the call that failed: what it noted stays noted.
+      defer { state.groups[id] = .classic(group) }
+      return try group.join(
+        request, newID: { Self.newID(&state.nextMember, id, request.instanceID) }, environment, &effects)
     }
-    run(effects)
-    return outcome
   }
 
-  /// Says that the member is alive. True where it has to join again.
-  func heartbeat(_ groupID: String, _ memberID: String, generation: Int32) throws(EventLogError) -> Bool {
+  /// A member's word in a group of KIP-848's protocol, and the group's answer.
+  ///
+  /// - Throws: `unknownMemberID`, `fencedMemberEpoch`, `fencedInstanceID`, `unreleasedInstanceID`,
+  ///   `inconsistentGroupProtocol`, `groupMaxSizeReached`.
+  func heartbeat(_ id: String, _ request: ConsumerGroupHeartbeat) throws(EventLogError) -> ConsumerGroupAssignment {
+    try change { state, environment, effects throws(EventLogError) -> ConsumerGroupAssignment in
+      var group = try Self.consumer(state.groups[id], id)
+      if request.memberID == nil { try requireRoom(id, group.members.count) }
+      defer { state.groups[id] = .consumer(group) }
+      return try group.heartbeat(
+        request, newID: { Self.newID(&state.nextMember, id, request.instanceID) }, environment, &effects)
+    }
+  }
+
+  /// Says that a member is alive. True where it has to join again, or where there is an assignment to fetch.
+  ///
+  /// - Throws: `unknownMemberID`, `illegalGeneration`, `fencedInstanceID`.
+  func touch(_ id: String, _ memberID: String, instanceID: String?, generation: Int32) throws(EventLogError) -> Bool {
     let now = now()
     return try state.withLock { state throws(EventLogError) -> Bool in
-      guard state.groups[groupID]?.members[memberID] != nil else { throw Self.unknownMember(memberID, groupID) }
-      state.groups[groupID]?.members[memberID]?.lastPoll = now
-      guard let group = state.groups[groupID] else { return false }
-      if group.state == .preparingRebalance { return true }
-      guard group.generation == generation else {
-        // A generation began without this member's having heard of it: it has to fetch its assignment.
-        guard group.members[memberID]?.wasAnswered == false else {
-          throw EventLogError(
-            .illegalGeneration, "group \(groupID) is at generation \(group.generation), the member at \(generation)")
-        }
-        return true
+      switch state.groups.removeValue(forKey: id) {
+      case .classic(var group)?:
+        defer { state.groups[id] = .classic(group) }
+        return try group.heartbeat(memberID, instanceID: instanceID, generation: generation, now: now)
+      case .consumer(var group)?:
+        defer { state.groups[id] = .consumer(group) }
+        return try group.touch(memberID, instanceID: instanceID, now: now)
+      case nil: throw .unknownMember(memberID, id)
       }
-      return false
     }
   }
 
-  func leave(_ groupID: String, _ memberID: String) {
-    let now = now()
-    var effects = Effects()
-    state.withLock { state in
-      guard var group = state.groups[groupID], group.members.removeValue(forKey: memberID) != nil else { return }
-      membersRemoved(&group, now: now, &effects)
-      state.groups[groupID] = group
+  /// A member goes. The place of a static one is kept for `session.timeout.ms`, unless it is `evicted`.
+  ///
+  /// - Returns: whether it was a member.
+  @discardableResult
+  func leave(_ id: String, _ memberID: String, instanceID: String? = nil, evicted: Bool = false) -> Bool {
+    change { state, environment, effects in
+      let keepsPlace = instanceID != nil && !evicted
+      switch state.groups[id] {
+      case .classic(var group)?:
+        guard group.members[memberID] != nil else { return false }
+        if keepsPlace {
+          group.detach(memberID, environment, &effects)
+        } else {
+          group.remove(memberID, environment, &effects)
+        }
+        state.groups[id] = .classic(group)
+      case .consumer(var group)?:
+        guard group.members[memberID] != nil else { return false }
+        if keepsPlace {
+          group.detach(memberID, environment, &effects)
+        } else {
+          group.remove(memberID, environment, &effects)
+        }
+        state.groups[id] = .consumer(group)
+      case nil: return false
+      }
+      return true
     }
-    run(effects)
   }
 
-  /// Drops members that stayed away from `poll`, or from a rebalance, for too long.
+  /// Has a group divide its partitions anew.
+  func forceRebalance(_ id: String) {
+    change { state, environment, effects in
+      switch state.groups[id] {
+      case .classic(var group)?:
+        group.prepare(environment, except: nil, &effects)
+        state.groups[id] = .classic(group)
+      case .consumer(var group)?:
+        group.updateTarget(environment, &effects)
+        state.groups[id] = .consumer(group)
+      case nil: break
+      }
+    }
+  }
+
+  /// Drops members that stayed away for too long. Called when `schedule` was told to, and at any other time.
   func checkTimeouts() {
-    let now = now()
-    var effects = Effects()
-    state.withLock { state in
-      for (id, var group) in state.groups {
-        let late = group.members.values.filter { member in
-          let isOverdue = now - member.lastPoll >= member.request.rebalanceTimeout
-          let missedRebalance = group.state == .preparingRebalance && !member.hasJoined && now >= group.deadline ?? .max
-          // A member that waits for the others is not late.
-          return missedRebalance || (isOverdue && !(group.state == .preparingRebalance && member.hasJoined))
+    change { state, environment, effects in
+      state.nextCheck = .max
+      for (id, group) in state.groups {
+        switch group {
+        case .classic(var group):
+          group.checkTimeouts(environment, &effects)
+          state.groups[id] = .classic(group)
+        case .consumer(var group):
+          group.checkTimeouts(environment, &effects)
+          state.groups[id] = .consumer(group)
         }
-        for member in late {
-          group.members[member.id] = nil
-          effects.wakes.append(member.request.wake)
-        }
-        if !late.isEmpty { membersRemoved(&group, now: now, &effects) }
-        completeIfAllJoined(&group, now: now, &effects)
-        if let next = group.nextTimeout { effects.deadlines.append(next) }
-        state.groups[id] = group
       }
     }
-    run(effects)
   }
 
-  /// Has the groups rebalance that subscribed to one of `topics`, whose partitions changed.
+  /// Has the groups rebalance that want one of `topics`, which were made, grew, or went.
   func topicsChanged(_ topics: Set<String>) {
-    let now = now()
-    var effects = Effects()
-    state.withLock { state in
-      for (id, var group) in state.groups
-      where group.state == .stable
-        && group.members.values.contains(where: { !$0.request.topics.isDisjoint(with: topics) })
-      {
-        group.prepare(now: now, delay: 0, except: nil, &effects)
-        state.groups[id] = group
+    change { state, environment, effects in
+      for (id, group) in state.groups {
+        switch group {
+        case .classic(var group):
+          guard group.members.values.contains(where: { $0.request.subscription.concerns(topics) }) else { continue }
+          group.prepare(environment, except: nil, &effects)
+          state.groups[id] = .classic(group)
+        case .consumer(var group):
+          guard group.members.values.contains(where: { $0.request.subscription.concerns(topics) }) else { continue }
+          group.updateTarget(environment, &effects)
+          state.groups[id] = .consumer(group)
+        }
       }
     }
-    run(effects)
   }
 
   // MARK: Commits
 
-  /// Whether a member may commit, by Kafka's rules.
-  func validateCommit(_ groupID: String, memberID: String?, generation: Int32) throws(EventLogError) {
+  /// Whether a member may commit, or, without one, somebody from outside: by Kafka's rules.
+  func validateCommit(
+    _ id: String, memberID: String?, instanceID: String? = nil, generation: Int32
+  ) throws(EventLogError) {
     try state.withLock { state throws(EventLogError) in
-      guard let group = state.groups[groupID], !group.members.isEmpty else {
-        guard memberID == nil else { throw Self.unknownMember(memberID ?? "", groupID) }
-        return
-      }
-      guard let memberID else {
-        throw EventLogError(
-          .unknownMemberID, "group \(groupID) has members; only they may commit. Close them first to set its offsets")
-      }
-      guard group.members[memberID] != nil else { throw Self.unknownMember(memberID, groupID) }
-      guard group.generation == generation else {
-        throw EventLogError(
-          .illegalGeneration, "group \(groupID) is at generation \(group.generation), the commit is of \(generation)")
+      switch state.groups[id] {
+      case .classic(let group)?:
+        try group.validateCommit(memberID: memberID, instanceID: instanceID, generation: generation)
+      case .consumer(let group)?:
+        try group.validateCommit(memberID: memberID, instanceID: instanceID, epoch: generation)
+      case nil:
+        if let memberID { throw .unknownMember(memberID, id) }
       }
     }
   }
 
   // MARK: Descriptions
 
-  struct Description: Sendable {
-    var id: String
-    var state: GroupState
-    var generation: Int32
-    var assignor: GroupAssignor?
-    var members: [(id: String, topics: [String], assignment: [TopicPartition])]
+  func describe(_ id: String) -> GroupDescription? {
+    state.withLock { state in state.groups[id].map { Self.describe(id, $0, topics) } }
   }
 
-  func describe(_ id: String) -> Description? {
-    state.withLock { $0.groups[id].map(Self.describe) }
-  }
-
-  func all() -> [Description] {
-    state.withLock { $0.groups.values.map(Self.describe).sorted { $0.id < $1.id } }
+  func all() -> [GroupDescription] {
+    state.withLock { state in
+      state.groups.map { Self.describe($0.key, $0.value, topics) }.sorted { $0.id < $1.id }
+    }
   }
 
   /// Forgets an empty group.
   func delete(_ id: String) throws(EventLogError) {
     try state.withLock { state throws(EventLogError) in
-      guard state.groups[id]?.members.isEmpty ?? true else {
+      guard state.groups[id]?.isEmpty ?? true else {
         throw EventLogError(.nonEmptyGroup, "group \(id) has members; close them first")
       }
       state.groups[id] = nil
     }
   }
 
-  private static func describe(_ group: Group) -> Description {
-    Description(
-      id: group.id, state: group.state, generation: group.generation, assignor: group.assignor,
-      members: group.members.values.sorted { $0.id < $1.id }.map {
-        ($0.id, $0.request.topics.sorted(), $0.assignment)
-      })
+  private static func describe(
+    _ id: String, _ group: Group, _ topics: () -> [String: Int]
+  ) -> GroupDescription {
+    var description = GroupDescription(id: id, state: .empty, generation: group.generation)
+    switch group {
+    case .classic(let group):
+      description.state = group.state
+      description.assignor = group.assignor?.name
+      description.members = group.members.values.map { member in
+        .init(
+          id: member.id, instanceID: member.request.instanceID,
+          topics: member.request.subscription.resolve(topics()).sorted(), assignment: member.assignment,
+          targetAssignment: nil)
+      }
+    case .consumer(let group):
+      description.groupProtocol = .consumer
+      description.state = group.state
+      description.assignor = group.isEmpty ? nil : group.assignor.rawValue
+      description.members = group.members.values.map { member in
+        .init(
+          id: member.id, instanceID: member.request.instanceID,
+          topics: member.request.subscription.resolve(topics()).sorted(), assignment: member.assigned.sorted(),
+          targetAssignment: group.target(of: member.id))
+      }
+    }
+    description.members.sort { $0.id < $1.id }
+    return description
   }
 
-  // MARK: Rebalances
+  // MARK: Under the lock, and after it
 
-  /// What is to be done once the lock is let go.
-  struct Effects {
-    var wakes: [@Sendable () -> Void] = []
-    var deadlines: [Int64] = []
-    var generations: [(String, Int32, GroupAssignor?)] = []
-  }
-
-  private func run(_ effects: Effects) {
-    for (id, generation, assignor) in effects.generations { generationChanged(id, generation, assignor) }
+  /// Runs `body` under the lock, and then does what it left to be done outside of it: also where it failed.
+  private func change<T: Sendable, E: Error>(
+    _ body: (inout State, GroupEnvironment, inout GroupEffects) throws(E) -> T
+  ) throws(E) -> T {
+    let environment = GroupEnvironment(
+      now: now(), initialRebalanceDelay: limits.initialRebalanceDelay, topics: topics)
+    var effects = GroupEffects()
+    let outcome = state.withLock { state -> Result<T, E> in
+      let outcome: Result<T, E>
+      do throws(E) { outcome = .success(try body(&state, environment, &effects)) } catch { outcome = .failure(error) }
+      // One timer for all groups: it is moved forward, never back.
+      if effects.deadline < state.nextCheck {
+        state.nextCheck = effects.deadline
+      } else {
+        effects.deadline = .max
+      }
+      return outcome
+    }
+    for change in effects.generations { generationChanged(change.group, change.generation, change.assignor) }
     for wake in effects.wakes { wake() }
-    if let next = effects.deadlines.min() { schedule(next) }
+    if effects.deadline < .max { schedule(effects.deadline) }
+    return try outcome.get()
   }
 
-  private func membersRemoved(_ group: inout Group, now: Int64, _ effects: inout Effects) {
-    if group.members.isEmpty {
-      group.state = .empty
-      group.generation += 1
-      group.deadline = nil
-      group.assignor = nil
-      effects.generations.append((group.id, group.generation, nil))
-    } else if group.state == .stable {
-      group.prepare(now: now, delay: 0, except: nil, &effects)
-    } else {
-      completeIfAllJoined(&group, now: now, &effects)
+  private func requireRoom(_ id: String, _ count: Int) throws(EventLogError) {
+    guard count < limits.maxSize else {
+      throw EventLogError(.groupMaxSizeReached, "group \(id) has \(limits.maxSize) members already")
     }
   }
 
-  private func completeIfAllJoined(_ group: inout Group, now: Int64, _ effects: inout Effects) {
-    guard group.state == .preparingRebalance, !group.members.isEmpty, now >= group.notBefore,
-      group.members.values.allSatisfy(\.hasJoined)
-    else { return }
-    let assignor = group.chooseAssignor()
-    var topics: [String: Int] = [:]
-    for topic in Set(group.members.values.flatMap(\.request.topics)) { topics[topic] = partitionCount(topic) }
-    let members = group.members.values.map { member in
-      AssignorMember(
-        id: member.id, topics: member.request.topics, owned: member.request.owned,
-        generation: member.request.ownedGeneration)
-    }
-    let assignment = assignor.assign(topics: topics, members: members)
-    group.generation += 1
-    group.state = .stable
-    group.assignor = assignor
-    group.deadline = nil
-    for id in group.members.keys {
-      group.members[id]?.assignment = (assignment[id] ?? []).sorted()
-      group.members[id]?.hasJoined = false
-      group.members[id]?.wasAnswered = false
-      group.members[id]?.lastPoll = now
-      if let member = group.members[id] { effects.wakes.append(member.request.wake) }
-    }
-    effects.generations.append((group.id, group.generation, assignor))
+  /// An empty group takes whichever protocol its first member speaks.
+  private static func classic(_ group: Group?, _ id: String) throws(EventLogError) -> ClassicGroup {
+    if case .classic(let group)? = group { return group }
+    guard group?.isEmpty ?? true else { throw otherProtocol(id, .consumer) }
+    return ClassicGroup(id: id, generation: group?.generation ?? 0)
   }
 
-  private static func unknownMember(_ id: String, _ group: String) -> EventLogError {
-    EventLogError(.unknownMemberID, "\(id) is no member of group \(group); the group may have gone on without it")
+  private static func consumer(_ group: Group?, _ id: String) throws(EventLogError) -> ConsumerGroup {
+    if case .consumer(let group)? = group { return group }
+    guard group?.isEmpty ?? true else { throw otherProtocol(id, .classic) }
+    return ConsumerGroup(id: id, epoch: group?.generation ?? 0)
   }
 
-  private static func padded(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+  private static func otherProtocol(_ id: String, _ has: GroupProtocol) -> EventLogError {
+    EventLogError(
+      .inconsistentGroupProtocol,
+      "group \(id) has members with group.protocol=\(has.rawValue); close them first to change the protocol")
+  }
+
+  private static func newID(_ next: inout Int, _ group: String, _ instance: String?) -> String {
+    next += 1
+    let digits = String(next)
+    let number = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+    return "\(instance ?? "consumer-\(group)")-\(number)"
   }
 }

@@ -18,6 +18,8 @@ final class OffsetStore: Sendable {
     var committed: [String: [PartitionID: CommittedOffset]]
     var pending: [Pending] = []
     var generations: [String: GroupMetadata] = [:]
+    /// The groups that had members once: when the last one left, or nil while there are some.
+    var emptiedAt: [String: Int64?] = [:]
     var isWriting = false
     var isShutDown = false
   }
@@ -30,14 +32,17 @@ final class OffsetStore: Sendable {
   private let writer = WorkerPool(threads: 1)
 
   init(
-    metadata: MetadataStore, topics: TopicTable, committed: [String: [PartitionID: CommittedOffset]], time: TimeSource,
-    isReadOnly: Bool
+    metadata: MetadataStore, topics: TopicTable, committed: [String: [PartitionID: CommittedOffset]],
+    groups: [GroupMetadata], time: TimeSource, isReadOnly: Bool
   ) {
     self.metadata = metadata
     self.topics = topics
     self.time = time
     self.isReadOnly = isReadOnly
-    state = Mutex(State(committed: committed))
+    // Who was a member when the process ended is none any more.
+    let now = time.wallMilliseconds()
+    let emptiedAt = groups.map { ($0.id, Optional($0.emptiedAt ?? now)) }
+    state = Mutex(State(committed: committed, emptiedAt: Dictionary(emptiedAt) { first, _ in first }))
   }
 
   // MARK: Reading
@@ -105,6 +110,7 @@ final class OffsetStore: Sendable {
     let emptiedAt = assignor == nil ? time.wallMilliseconds() : nil
     let mustStart = state.withLock { state -> Bool in
       guard !state.isShutDown else { return false }
+      state.emptiedAt[group] = .some(emptiedAt)
       state.generations[group] = GroupMetadata(
         id: group, generation: generation, protocolName: assignor, emptiedAt: emptiedAt)
       defer { state.isWriting = true }
@@ -169,7 +175,47 @@ final class OffsetStore: Sendable {
 
   func deleteGroup(_ group: String) throws(EventLogError) {
     try metadata.deleteGroup(group)
-    _ = state.withLock { $0.committed.removeValue(forKey: group) }
+    state.withLock { state in
+      state.committed[group] = nil
+      state.emptiedAt[group] = nil
+    }
+  }
+
+  /// Forgets what groups committed that have been empty for longer than `retention` (milliseconds), and what was
+  /// committed longer ago than that for topics that no member of a group wants, or by somebody who never was a member.
+  ///
+  /// - Parameter subscribed: the topics that a group's members want.
+  /// - Returns: the groups of which nothing is left.
+  func expire(
+    after retention: Int64, subscribed: (String) -> Set<String>
+  ) throws(EventLogError) -> [String] {
+    let now = time.wallMilliseconds()
+    let (committed, emptiedAt) = state.withLock { ($0.committed, $0.emptiedAt) }
+    var gone: [String] = []
+    for (group, offsets) in committed {
+      var expired: [PartitionID]
+      switch emptiedAt[group] {
+      case .some(.some(let time)):
+        expired = now - time >= retention ? Array(offsets.keys) : []
+      case .some(.none), nil:
+        let wanted = subscribed(group)
+        expired = offsets.filter { id, offset in
+          now - offset.committedAt >= retention && !wanted.contains(topics.name(of: id.topic) ?? "")
+        }.map(\.key)
+      }
+      guard !expired.isEmpty else { continue }
+      let isAll = state.withLock { state in
+        // What was committed anew meanwhile stays.
+        expired.removeAll { state.committed[group]?[$0] != offsets[$0] }
+        for id in expired { state.committed[group]?[id] = nil }
+        return state.committed[group]?.isEmpty ?? true
+      }
+      try metadata.deleteOffsets(of: group, expired)
+      guard isAll, emptiedAt[group] != .some(.none) else { continue }
+      try deleteGroup(group)
+      gone.append(group)
+    }
+    return gone
   }
 
   /// Forgets what groups committed for a topic that goes.

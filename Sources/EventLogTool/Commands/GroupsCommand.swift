@@ -90,7 +90,7 @@ struct GroupsCommand: ParsableCommand {
           try Terminal.line(
             JSON.object([
               ("group", .string(group.id)), ("state", .string(group.state.rawValue)),
-              ("assignmentStrategy", .optional(group.assignor?.rawValue)),
+              ("assignmentStrategy", .optional(group.assignor)),
               ("generation", .number(Int64(group.generation))), ("members", .number(group.members.count)),
             ]).text)
         }
@@ -100,7 +100,7 @@ struct GroupsCommand: ParsableCommand {
         ["GROUP", "ASSIGNMENT-STRATEGY", "STATE", "GENERATION", "#MEMBERS"],
         groups.map { group in
           [
-            group.id, group.assignor?.rawValue ?? "-", group.state.rawValue, String(group.generation),
+            group.id, group.assignor ?? "-", group.state.rawValue, String(group.generation),
             String(group.members.count),
           ]
         })

@@ -53,6 +53,11 @@ extension EventLogError {
     public static let fencedInstanceID = Code(82, "FENCED_INSTANCE_ID", fatal: true)
     public static let groupSubscribedToTopic = Code(86, "GROUP_SUBSCRIBED_TO_TOPIC")
     public static let invalidRecord = Code(87, "INVALID_RECORD")
+    public static let fencedMemberEpoch = Code(110, "FENCED_MEMBER_EPOCH")
+    public static let unreleasedInstanceID = Code(111, "UNRELEASED_INSTANCE_ID")
+    public static let unsupportedAssignor = Code(112, "UNSUPPORTED_ASSIGNOR")
+    public static let staleMemberEpoch = Code(113, "STALE_MEMBER_EPOCH")
+    public static let invalidRegularExpression = Code(128, "INVALID_REGULAR_EXPRESSION")
 
     // Kafka's client-side exceptions.
     /// An argument that no state of the broker could make right (Kafka's `IllegalArgumentException`).

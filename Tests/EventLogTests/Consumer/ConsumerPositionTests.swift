@@ -85,7 +85,8 @@ struct ConsumerPositionTests {
     let directory = try TemporaryDirectory()
     let broker = try await broker(directory)
     let consumer = try broker.consumer()
-    #expect(try consumer.offsetsForTimes([t0: 35]) == [t0: OffsetAndTimestamp(offset: 4, timestamp: 40, leaderEpoch: 0)])
+    #expect(
+      try consumer.offsetsForTimes([t0: 35]) == [t0: OffsetAndTimestamp(offset: 4, timestamp: 40, leaderEpoch: 0)])
     #expect(try consumer.offsetsForTimes([t0: 91]) == [t0: nil])
     #expect(throws: EventLogError.self) { try consumer.offsetsForTimes([t0: -1]) }
     #expect(try consumer.beginningOffsets([t0]) == [t0: 0])

@@ -1,27 +1,5 @@
 public import RecordFormat
 
-/// A group in a list.
-public struct GroupListing: Sendable, Hashable {
-  public var id: String
-  public var state: GroupState
-}
-
-/// What a group is (`describeConsumerGroups`).
-public struct GroupDescription: Sendable {
-  public struct Member: Sendable {
-    public var id: String
-    public var topics: [String]
-    public var assignment: [TopicPartition]
-  }
-
-  public var id: String
-  public var state: GroupState
-  public var generation: Int32
-  /// How the group divides partitions; nil while it is empty.
-  public var assignor: GroupAssignor?
-  public var members: [Member]
-}
-
 /// What an import took in.
 public struct ImportResult: Sendable {
   /// The partition as it is called here.

@@ -1,0 +1,69 @@
+internal import RecordFormat
+
+extension Consumer {
+  /// One round of the classic protocol. True where the group's answer may call for another.
+  func join(_ group: String, _ subscription: GroupSubscription) async throws -> Bool {
+    // Kafka's rule: all assignors of a member have to be cooperative for it to keep its partitions.
+    let isCooperative = configuration.assignors.allSatisfy(\.isCooperative)
+    if !state.withLock({ $0.membership.isJoining }) {
+      try await prepareToJoin(subscription, isCooperative: isCooperative)
+    }
+    let (membership, owned) = state.withLock { ($0.membership, $0.positions.keys.sorted()) }
+    let signal = signal
+    let request = JoinRequest(
+      memberID: membership.memberID, instanceID: configuration.groupInstanceID, subscription: subscription,
+      assignors: configuration.assignors, owned: owned, previous: membership.assignment,
+      ownedGeneration: membership.generation, rebalanceTimeout: configuration.maxPollInterval.milliseconds,
+      sessionTimeout: configuration.sessionTimeout.milliseconds, wake: { [weak signal] in signal?.wake() })
+    guard
+      let outcome = try await heard({ () throws(EventLogError) -> JoinOutcome in
+        try broker.groups.join(group, request)
+      })
+    else { return true }
+    switch outcome {
+    case .waiting(let memberID):
+      state.withLock { state in
+        state.membership.memberID = memberID
+        state.membership.mustJoin = false
+      }
+      return false
+    case .joined(let assignment):
+      try await accept(assignment, owned: Set(owned), isCooperative: isCooperative)
+      return true
+    }
+  }
+
+  /// What a member does before it joins again: it commits, and gives up what it may not keep meanwhile.
+  private func prepareToJoin(_ subscription: GroupSubscription, isCooperative: Bool) async throws {
+    let isMember = state.withLock { $0.membership.memberID != nil }
+    if isMember {
+      if configuration.enableAutoCommit { await commitBeforeRebalance() }
+      var given = state.withLock { Set($0.positions.keys) }
+      if isCooperative {
+        let topics = subscription.resolve(broker.topicTable.partitionCounts())
+        given = given.filter { !topics.contains($0.topic) }.union(outdated())
+      }
+      // As in Kafka, the eager protocol tells the listener even where there is nothing to give up.
+      if !isCooperative || !given.isEmpty { try await revoke(given.sorted()) }
+    }
+    state.withLock { $0.membership.isJoining = true }
+  }
+
+  private func accept(
+    _ assignment: GroupAssignment, owned: Set<TopicPartition>, isCooperative: Bool
+  ) async throws {
+    let target = Set(assignment.partitions)
+    let taken = owned.subtracting(target)
+    state.withLock { state in
+      state.membership = GroupMembership(
+        memberID: assignment.memberID, generation: assignment.generation, assignment: assignment.partitions)
+    }
+    if !taken.isEmpty {
+      if configuration.enableAutoCommit { await commitBeforeRebalance() }
+      try await revoke(taken.sorted())
+      // The others get these only once this member has said that it let go.
+      state.withLock { $0.membership.mustJoin = true }
+    }
+    try await gain(target.subtracting(owned).sorted())
+  }
+}

@@ -1,0 +1,41 @@
+internal import RecordFormat
+
+extension Consumer {
+  /// One step towards what a group of KIP-848's protocol gives this member: lets go of what is not its own any more, or
+  /// takes what is new. True where that may call for another step.
+  func reconcile(_ group: String, _ subscription: GroupSubscription) async throws -> Bool {
+    let (membership, owned) = state.withLock { ($0.membership, Set($0.positions.keys)) }
+    let stale = outdated()
+    if !stale.isEmpty { try await revoke(stale.sorted()) }
+    let held = owned.subtracting(stale)
+    let signal = signal
+    let heartbeat = ConsumerGroupHeartbeat(
+      memberID: membership.memberID, instanceID: configuration.groupInstanceID,
+      epoch: membership.memberID == nil ? 0 : membership.generation, subscription: subscription,
+      assignor: configuration.remoteAssignor.flatMap(ServerAssignor.init(rawValue:)), owned: held,
+      rebalanceTimeout: configuration.maxPollInterval.milliseconds,
+      sessionTimeout: configuration.sessionTimeout.milliseconds, wake: { [weak signal] in signal?.wake() })
+    guard
+      let answer = try await heard({ () throws(EventLogError) -> ConsumerGroupAssignment in
+        try broker.groups.heartbeat(group, heartbeat)
+      })
+    else { return true }
+    let taken = held.subtracting(answer.partitions)
+    let added = answer.partitions.subtracting(held)
+    // What is committed or revoked now still goes by the epoch of before, which the group keeps until it hears of it.
+    state.withLock { state in
+      state.membership.memberID = answer.memberID
+      state.membership.generation = answer.epoch
+      state.membership.mustJoin = false
+    }
+    if !taken.isEmpty {
+      if configuration.enableAutoCommit { await commitBeforeRebalance() }
+      try await revoke(taken.sorted())
+    }
+    if !added.isEmpty { try await gain(added.sorted()) }
+    if taken.isEmpty { return false }
+    // The others get these only once this member has said that it let go.
+    state.withLock { $0.membership.mustJoin = true }
+    return true
+  }
+}
