@@ -1,4 +1,5 @@
 internal import GRDB
+internal import Glibc
 package import RecordFormat
 
 /// All that is not record data, in one SQLite file: topics and their configurations, checkpoints of partitions, groups
@@ -24,6 +25,13 @@ package final class MetadataStore: Sendable {
   ///   `metadataError` where it is damaged or no database.
   package init(path: String, mode: Mode = .readWrite) throws(EventLogError) {
     self.path = path
+    // SQLite's own answer would be that it can't open the file.
+    guard path.utf8.count <= Self.longestPath else {
+      throw EventLogError(
+        .illegalArgument,
+        "the path of the metadata database has \(path.utf8.count) bytes, SQLite takes \(Self.longestPath): name the "
+          + "directory by a shorter way, such as a relative one", file: path)
+    }
     database = try Self.mapErrors(path) {
       var configuration = Configuration()
       configuration.label = "EventLog.metadata"
@@ -34,24 +42,47 @@ package final class MetadataStore: Sendable {
         try db.execute(sql: "PRAGMA trusted_schema = OFF")
         try db.execute(sql: "PRAGMA cell_size_check = ON")
       }
+      guard mode == .readWrite else { return try Self.openToRead(path, configuration) }
       let database = try DatabaseQueue(path: path, configuration: configuration)
-      if mode == .readWrite {
-        try database.inDatabase { db in
-          // Before anything is written, and so before write-ahead logging is turned on.
-          try Schema.checkVersion(db, path: path)
-          try db.execute(sql: "PRAGMA journal_mode = WAL")
-          try db.execute(sql: "PRAGMA synchronous = FULL")
-          try Schema.migrate(db)
-        }
-      } else {
-        try database.read { db in
-          guard try Schema.checkVersion(db, path: path) > 0 else {
-            throw EventLogError(.metadataError, "the file is empty: it is no store's", file: path)
-          }
+      try database.inDatabase { db in
+        // Before anything is written, and so before write-ahead logging is turned on.
+        try Schema.checkVersion(db, path: path)
+        try db.execute(sql: "PRAGMA journal_mode = WAL")
+        try db.execute(sql: "PRAGMA synchronous = FULL")
+        try Schema.migrate(db)
+      }
+      return database
+    }
+  }
+
+  /// SQLite's limit of 512 bytes, less the suffix of the write-ahead log.
+  private static let longestPath = 504
+
+  private static func openToRead(_ path: String, _ configuration: Configuration) throws -> DatabaseQueue {
+    func open(_ name: String) throws -> DatabaseQueue {
+      let database = try DatabaseQueue(path: name, configuration: configuration)
+      try database.read { db in
+        guard try Schema.checkVersion(db, path: path) > 0 else {
+          throw EventLogError(.metadataError, "the file is empty: it is no store's", file: path)
         }
       }
       return database
     }
+    do {
+      return try open(path)
+    } catch let error as DatabaseError where [.SQLITE_READONLY, .SQLITE_CANTOPEN].contains(error.resultCode) {
+      // Beside a write-ahead log's database SQLite makes files even to read it. Where that is not allowed, and nobody
+      // is at work (then those files would be there), the database as it lies is all there is.
+      guard access(path + "-wal", F_OK) != 0, access(path, R_OK) == 0 else { throw error }
+      guard let database = try? open(immutableName(path)) else { throw error }
+      return database
+    }
+  }
+
+  /// SQLite's URI for a file that does not change.
+  private static func immutableName(_ path: String) -> String {
+    let escaped = path.replacing("%", with: "%25").replacing("?", with: "%3f").replacing("#", with: "%23")
+    return "file:\(path.hasPrefix("/") ? "//" : "")\(escaped)?immutable=1"
   }
 
   /// Writes back what the write-ahead log holds, and closes the file.

@@ -13,7 +13,7 @@ extension Broker {
         .invalidRequest, "a partition directory is called <topic>-<partition>, which \"\(name)\" is not", file: source)
     }
     let target = path + "/" + topicPartition.description
-    let temporary = target + BrokerOpening.importSuffix
+    let temporary = SiblingName.path(target, suffix: BrokerOpening.importSuffix)
     if try context.fileSystem.status(temporary) != nil { try context.fileSystem.removeTree(temporary) }
     var work = PartitionImport(from: source, to: temporary, fileSystem: context.fileSystem, progress: progress)
     try refuseUnlessEmpty(topicPartition)

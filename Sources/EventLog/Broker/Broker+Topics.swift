@@ -158,7 +158,7 @@ extension Broker {
   /// under its name. Mappings that readers hold outlive the files.
   func removeFiles(of log: PartitionLog, because reason: EventLogError) {
     log.abandon(reason)
-    let grave = log.directory + BrokerOpening.deletedSuffix
+    let grave = SiblingName.path(log.directory, suffix: BrokerOpening.deletedSuffix)
     do throws(EventLogError) {
       try context.fileSystem.rename(log.directory, to: grave)
       try context.fileSystem.removeTree(grave)

@@ -27,10 +27,11 @@ struct BrokerOpening {
     do throws(EventLogError) {
       let names = try fileSystem.list(path)
       try refuseOrphanedLogs(names)
+      let isStore = try metadataFile().map { $0.size > 0 } ?? false
       try makeDatabaseFile()
       let metadata = try MetadataStore(path: metadataPath)
       let wasClean = try metadata.beginSession()
-      try clearLeftovers(names)
+      if isStore { try clearLeftovers(names) }
       let checkpoints = try metadata.checkpoints()
       var topics: [Topic] = []
       for topic in try metadata.topics() {
@@ -69,13 +70,23 @@ struct BrokerOpening {
 
   /// SQLite would make its file readable to all; this one, and the log beside it, are for their owner alone.
   private func makeDatabaseFile() throws(EventLogError) {
-    guard try fileSystem.status(metadataPath) == nil else { return }
+    guard try metadataFile() == nil else { return }
     fileSystem.close(try fileSystem.open(metadataPath, .create))
   }
 
-  /// A store whose database is gone is not an empty store.
+  /// The database, which is no link to somewhere else.
+  private func metadataFile() throws(EventLogError) -> FileStatus? {
+    guard let status = try fileSystem.status(metadataPath) else { return nil }
+    guard status.kind == .file else {
+      throw EventLogError(
+        .metadataError, "this is no regular file; links in a data directory are not followed", file: metadataPath)
+    }
+    return status
+  }
+
+  /// A store whose database is gone, or empty, is not an empty store.
   private func refuseOrphanedLogs(_ names: [String]) throws(EventLogError) {
-    guard !names.contains(MetadataStore.fileName) else { return }
+    if let status = try metadataFile(), status.size > 0 { return }
     if let orphan = names.first(where: { TopicName.parse(directory: $0) != nil }) {
       throw EventLogError(
         .metadataError,
@@ -84,10 +95,17 @@ struct BrokerOpening {
     }
   }
 
-  /// What a crash in the middle of a deletion or an import left.
+  /// What a crash in the middle of a deletion or an import left. Whatever else ends in one of these words is not ours.
   private func clearLeftovers(_ names: [String]) throws(EventLogError) {
-    for name in names where name.hasSuffix(Self.deletedSuffix) || name.hasSuffix(Self.importSuffix) {
-      try fileSystem.removeTree(path + "/" + name)
+    for name in names where Self.isLeftover(name) {
+      let leftover = path + "/" + name
+      if try fileSystem.status(leftover)?.kind == .directory { try fileSystem.removeTree(leftover) }
+    }
+  }
+
+  private static func isLeftover(_ name: String) -> Bool {
+    [deletedSuffix, importSuffix].contains { suffix in
+      name.hasSuffix(suffix) && TopicName.parse(directory: String(name.dropLast(suffix.count))) != nil
     }
   }
 
@@ -173,10 +191,13 @@ struct BrokerOpening {
   // MARK: To look into it
 
   func openReadOnly() throws(EventLogError) -> Opened {
-    guard try fileSystem.status(path) != nil else {
+    guard let status = try fileSystem.status(path) else {
       throw EventLogError(.inputOutput, "there is no such directory", file: path)
     }
-    guard try fileSystem.status(metadataPath) != nil else {
+    guard status.kind != .file else {
+      throw EventLogError(.inputOutput, "the data directory is a file", file: path)
+    }
+    guard try metadataFile() != nil else {
       throw EventLogError(
         .metadataError, "this is no data directory: it has no \(MetadataStore.fileName)", file: metadataPath)
     }
@@ -187,10 +208,12 @@ struct BrokerOpening {
         id: topic.id, name: topic.name,
         partitions: (0..<topic.partitions).map { number in
           let topicPartition = TopicPartition(topic.name, number)
+          let checkpoint = checkpoints[PartitionID(topic.id, number)]
           return .reader(
             PartitionReader(
               topicPartition, directory: path + "/" + topicPartition.description,
-              logStartOffset: checkpoints[PartitionID(topic.id, number)]?.logStartOffset ?? 0, fileSystem: fileSystem))
+              logStartOffset: checkpoint?.logStartOffset ?? 0, recoveryPoint: checkpoint?.recoveryPoint ?? 0,
+              fileSystem: fileSystem))
         }, configs: topic.configs)
     }
     return Opened(

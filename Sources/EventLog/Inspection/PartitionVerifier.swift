@@ -6,8 +6,11 @@ struct PartitionVerifier {
   let directory: String
   let fileSystem: LocalFileSystem
   private(set) var report = StoreVerifier.Report()
-  /// Where the log begins and ends.
-  private(set) var bounds: (start: Int64, end: Int64) = (0, 0)
+  /// Where the log begins and ends; nil where that could not be found out.
+  var bounds: (start: Int64, end: Int64)? { isReadable ? (start, end) : nil }
+  private var start: Int64 = 0
+  private var end: Int64 = 0
+  private var isReadable = true
 
   init(directory: String, fileSystem: LocalFileSystem) {
     self.directory = directory
@@ -23,31 +26,60 @@ struct PartitionVerifier {
     var aborted: [AbortedTransaction] = []
   }
 
-  mutating func run(progress: (Int64) -> Void) throws(EventLogError) {
+  mutating func run(progress: (Int64) -> Void) {
+    report.partitions = 1
+    do throws(EventLogError) {
+      guard try fileSystem.status(directory)?.kind == .directory else {
+        isReadable = false
+        return fault(directory, nil, "where the partition's directory should be lies something else", nil)
+      }
+      try verifySegments(progress)
+    } catch {
+      isReadable = false
+      fault(error.file ?? directory, error.position, error.message, error.offset)
+    }
+  }
+
+  private mutating func verifySegments(_ progress: (Int64) -> Void) throws(EventLogError) {
     var bases: [Int64] = []
     for name in try fileSystem.list(directory) {
       if let (base, kind) = SegmentFiles.parse(name), kind == .log { bases.append(base) }
     }
     bases.sort()
-    report.partitions = 1
-    bounds = (bases.first ?? 0, bases.first ?? 0)
+    start = bases.first ?? 0
+    end = start
     var open: [Int64: Int64] = [:]
     for (number, base) in bases.enumerated() {
       let files = SegmentFiles(directory: directory, baseOffset: base)
-      if base < bounds.end {
-        fault(files.log, nil, "the segment begins at \(base), the one before ends at \(bounds.end)", base)
-      }
-      bounds.end = max(bounds.end, base)
+      if base < end { fault(files.log, nil, "the segment begins at \(base), the one before ends at \(end)", base) }
+      end = max(end, base)
       var seen = Seen()
       do throws(EventLogError) {
         try verifyLog(files, isLast: number == bases.count - 1, &seen, &open, progress)
-        try verifyOffsetIndex(files, seen)
-        try verifyTimeIndex(files, seen)
-        try verifyTransactionIndex(files, seen)
       } catch {
+        isReadable = false
         fault(error.file ?? files.log, error.position, error.message, error.offset)
+        continue
+      }
+      check(files.offsetIndex) { (verifier: inout Self) throws(EventLogError) in
+        try verifier.verifyOffsetIndex(files, seen)
+      }
+      check(files.timeIndex) { (verifier: inout Self) throws(EventLogError) in
+        try verifier.verifyTimeIndex(files, seen)
+      }
+      check(files.transactionIndex) { (verifier: inout Self) throws(EventLogError) in
+        try verifier.verifyTransactionIndex(files, seen)
       }
       report.segments += 1
+    }
+  }
+
+  /// One that can't be read does not keep the others from being checked.
+  private mutating func check(_ file: String, _ body: (inout Self) throws(EventLogError) -> Void) {
+    do throws(EventLogError) {
+      try body(&self)
+    } catch {
+      fault(error.file ?? file, error.position, error.message, error.offset)
     }
   }
 
@@ -65,12 +97,12 @@ struct PartitionVerifier {
         report.batches += 1
         report.records += Int(header.recordCount)
         report.sizeInBytes += Int64(header.sizeInBytes)
-        if header.baseOffset < bounds.end {
+        if header.baseOffset < end {
           fault(
-            files.log, position, "the batch begins at \(header.baseOffset), where \(bounds.end) is due",
+            files.log, position, "the batch begins at \(header.baseOffset), where \(end) is due",
             header.baseOffset)
         }
-        bounds.end = max(bounds.end, header.nextOffset)
+        end = max(end, header.nextOffset)
         largest = max(largest, header.maxTimestamp)
         seen.lastOffset[Int(position)] = header.lastOffset
         seen.maxTimestamp[header.lastOffset] = largest
@@ -145,8 +177,8 @@ struct PartitionVerifier {
       let offset = files.baseOffset &+ Int64(entry.relativeOffset)
       let position = Int64(number * TimeIndexEntry.size)
       // Kafka names the last offset of the batch, or the offset of the record with the timestamp: both are in the log.
-      guard offset < bounds.end else {
-        fault(files.timeIndex, position, "the entry names offset \(offset), the log ends at \(bounds.end)", offset)
+      guard offset < end else {
+        fault(files.timeIndex, position, "the entry names offset \(offset), the log ends at \(end)", offset)
         continue
       }
       if let largest = seen.maxTimestamp[offset], largest < entry.timestamp {

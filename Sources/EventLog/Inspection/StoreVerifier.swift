@@ -39,21 +39,23 @@ public struct StoreVerifier: Sendable {
   /// - Throws: where the directory can't be looked into at all.
   public func run(progress: @escaping (_ done: Int64, _ total: Int64) -> Void = { _, _ in }) throws -> Report {
     let fileSystem = LocalFileSystem()
-    guard try fileSystem.status(path)?.kind == .directory else {
+    guard let status = try fileSystem.status(path) else {
       throw EventLogError(.inputOutput, "there is no such directory", file: path)
     }
+    // A link is followed here alone: whoever named it chose that.
+    guard status.kind != .file else { throw EventLogError(.inputOutput, "this is a file, no directory", file: path) }
     var report = Report()
     let names = try fileSystem.list(path).sorted()
     let partitions = names.filter { TopicName.parse(directory: $0) != nil }
-    var total: Int64 = 0
-    for name in partitions { total += try Self.logBytes(path + "/" + name, fileSystem) }
-    var ends: [String: (start: Int64, end: Int64)] = [:]
+    // Of a directory that can't be read, the check itself says so.
+    let total = partitions.reduce(0) { $0 + ((try? Self.logBytes(path + "/" + $1, fileSystem)) ?? 0) }
+    var ends: [String: (start: Int64, end: Int64)?] = [:]
     for name in partitions {
       var verifier = PartitionVerifier(directory: path + "/" + name, fileSystem: fileSystem)
       let done = report.sizeInBytes
-      try verifier.run { progress(done + $0, total) }
+      verifier.run { progress(done + $0, total) }
       report.add(verifier.report)
-      ends[name] = verifier.bounds
+      ends.updateValue(verifier.bounds, forKey: name)
     }
     try verifyMetadata(names, ends, &report)
     return report
@@ -68,7 +70,7 @@ public struct StoreVerifier: Sendable {
   }
 
   private func verifyMetadata(
-    _ names: [String], _ ends: [String: (start: Int64, end: Int64)], _ report: inout Report
+    _ names: [String], _ ends: [String: (start: Int64, end: Int64)?], _ report: inout Report
   ) throws {
     let file = path + "/" + MetadataStore.fileName
     guard names.contains(MetadataStore.fileName) else {
@@ -87,7 +89,7 @@ public struct StoreVerifier: Sendable {
           let name = "\(topic.name)-\(number)"
           known.insert(name)
           nameOf[PartitionID(topic.id, number)] = name
-          if ends[name] == nil {
+          if !ends.keys.contains(name) {
             report.faults.append(Fault(file: path + "/" + name, message: "the partition's directory is missing"))
           } else if let id = Self.topicID(path + "/" + name), id != topic.id.text {
             report.faults.append(
@@ -101,7 +103,7 @@ public struct StoreVerifier: Sendable {
         report.faults.append(Fault(file: path + "/" + name, message: "no topic owns this directory"))
       }
       for (partition, checkpoint) in try metadata.checkpoints() {
-        guard let name = nameOf[partition], let bounds = ends[name] else { continue }
+        guard let name = nameOf[partition], let bounds = ends[name] ?? nil else { continue }
         if checkpoint.recoveryPoint > bounds.end {
           report.faults.append(
             Fault(
@@ -111,7 +113,9 @@ public struct StoreVerifier: Sendable {
       }
       for (group, offsets) in try metadata.committedOffsets() {
         for (partition, offset) in offsets {
-          guard let name = nameOf[partition], let bounds = ends[name], offset.offset > bounds.end else { continue }
+          guard let name = nameOf[partition], let bounds = ends[name] ?? nil, offset.offset > bounds.end else {
+            continue
+          }
           report.faults.append(
             Fault(
               file: file, offset: offset.offset,

@@ -60,8 +60,8 @@ extension Producer {
 
   /// The same, blocking this thread where `acks=all` waits for the disk.
   @discardableResult
-  public func append(_ records: [Record], to topic: String) throws -> [RecordMetadata] {
-    let (result, ends) = try appendAll(records, to: topic, partition: nil)
+  public func append(_ records: [Record], to topic: String, partition: Int? = nil) throws -> [RecordMetadata] {
+    let (result, ends) = try appendAll(records, to: topic, partition: partition)
     if configuration.acks == .all { for (log, end) in ends { try log.waitUntilDurable(upTo: end) } }
     return result
   }

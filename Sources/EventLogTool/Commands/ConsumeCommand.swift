@@ -1,31 +1,5 @@
 import ArgumentParser
-import Dispatch
 import EventLog
-import Foundation
-import Synchronization
-
-/// Where to begin: `beginning`, `end`, an offset, or `@` and a timestamp in milliseconds.
-enum StartPosition: ExpressibleByArgument {
-  case beginning
-  case end
-  case offset(Int64)
-  case timestamp(Int64)
-
-  init?(argument: String) {
-    switch argument {
-    case "beginning", "earliest": self = .beginning
-    case "end", "latest": self = .end
-    default:
-      if argument.hasPrefix("@"), let time = Int64(argument.dropFirst()), time >= 0 {
-        self = .timestamp(time)
-      } else if let offset = Int64(argument), offset >= 0 {
-        self = .offset(offset)
-      } else {
-        return nil
-      }
-    }
-  }
-}
 
 struct ConsumeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -33,24 +7,31 @@ struct ConsumeCommand: AsyncParsableCommand {
     discussion: """
       Without --follow it ends at the log end as it stood when it started. Without --group it only looks, also while \
       another process owns the directory. With --group it takes the directory as its owner, and commits what it has \
-      printed.
+      printed. A partition with a damaged record is printed up to there, the others whole, and the exit status is 1.
       """)
 
   @OptionGroup var store: StoreOptions
   @Option(name: .shortAndLong, help: "The topic.") var topic: String
-  @Option(name: .shortAndLong, help: "Only this partition; not with --group.") var partition: Int?
+  @Option(name: .shortAndLong, parsing: .unconditional, help: "Only this partition; not with --group.")
+  var partition: Int?
   @Option(name: .shortAndLong, help: "Read as a member of this group, from what it has committed.") var group: String?
-  @Option(help: "How many members of the group to run.") var members = 1
+  @Option(parsing: .unconditional, help: "How many members of the group to run.") var members = 1
   @Option(
-    name: [.customLong("from"), .customShort("o")],
-    help: "beginning, end, an offset, or @TIMESTAMP (ms). For a group: where it has committed nothing.")
+    name: [.customLong("from"), .customShort("o")], parsing: .unconditional,
+    help: """
+      beginning, end, an offset, -N (the last N of each partition), or @TIMESTAMP (ms). For a group: where it has \
+      committed nothing.
+      """)
   var from: StartPosition = .beginning
   @Flag(name: .long, help: "Go on, and wait for more.") var follow = false
-  @Option(name: [.customLong("max"), .customShort("c")], help: "End after so many records.") var max: Int?
-  @Option(name: .long, help: "How to print: %t %p %o %k %s %h %T %K %S and \\n; \"%s\\n\" if not said.") var format:
-    String?
-  @Flag(name: [.customLong("json"), .customShort("J")], help: "Print an object a record, as kcat -J does.") var json =
-    false
+  @Option(name: [.customLong("max"), .customShort("c")], parsing: .unconditional, help: "End after so many records.")
+  var max: Int?
+  @Option(
+    name: [.long, .customShort("f")], parsing: .unconditional,
+    help: "How to print: %t %p %o %k %s %h %T %K %S and \\n; \"%s\\n\" if not said.")
+  var format: String?
+  @Flag(name: [.customLong("json"), .customShort("J")], help: "Print an object a record, as kcat -J does.")
+  var json = false
 
   func validate() throws {
     if json, format != nil { throw ValidationError("--json and --format exclude each other") }
@@ -76,62 +57,69 @@ struct ConsumeCommand: AsyncParsableCommand {
       }
       wanted = [TopicPartition(topic, partition)]
     }
-    var printer = try Printer(format: json ? nil : format ?? "%s\\n", remaining: max ?? .max)
+    var printer = try RecordPrinter(format: json ? nil : format ?? "%s\\n", remaining: max ?? .max)
+    var failed = FailedPartitions(
+      advice: group == nil
+        ? "--partition and --from go on behind it"
+        : "groups reset-offsets with --partition and --to-offset lets the group go on behind it")
     let signals = StopSignals()
     defer { signals.end() }
     if let group {
-      try await consume(as: group, broker, wanted, &printer, signals)
+      try await consume(as: group, broker, wanted, &printer, &failed, signals)
     } else {
-      try await look(broker, wanted, &printer, signals)
+      try await look(broker, wanted, &printer, &failed, signals)
     }
     try broker.close()
+    try failed.throwIfAny()
+    // To follow ends with a signal; everything else was not done yet.
+    if !follow, let status = signals.status { throw ExitCode(status) }
   }
 
   // MARK: Looking
 
   private func look(
-    _ broker: Broker, _ partitions: [TopicPartition], _ printer: inout Printer, _ signals: StopSignals
+    _ broker: Broker, _ partitions: [TopicPartition], _ printer: inout RecordPrinter, _ failed: inout FailedPartitions,
+    _ signals: StopSignals
   ) async throws {
     var configuration = ConsumerConfiguration()
     configuration.autoOffsetReset = .earliest
     let consumer = try broker.consumer(configuration)
-    let ends = try consumer.endOffsets(partitions)
     try consumer.assign(partitions)
+    var ends: [TopicPartition: Int64] = [:]
     for partition in partitions {
-      try consumer.seek(partition, to: try start(broker, partition, end: ends[partition] ?? 0))
+      do {
+        let end = try consumer.endOffsets([partition])[partition] ?? 0
+        ends[partition] = end
+        try consumer.seek(partition, to: try from.offset(broker, partition, end: end))
+      } catch let error as EventLogError {
+        try consumer.pause([try failed.note(error, in: partition)])
+      }
     }
     while printer.remaining > 0, !signals.mustStop {
-      var left = Set(partitions)
+      var left = Set(partitions.filter { !failed.contains($0) })
       if !follow {
-        left = try Set(partitions.filter { try consumer.position($0) < ends[$0] ?? 0 })
-        if left.isEmpty { break }
+        left = try left.filter { try consumer.position($0) < ends[$0] ?? 0 }
         try consumer.pause(partitions.filter { !left.contains($0) })
       }
-      for record in try await consumer.poll(timeout: .milliseconds(follow ? 200 : 0)) {
-        guard follow || record.offset < ends[record.topicPartition] ?? 0, printer.remaining > 0 else { continue }
-        try printer.print(record)
+      if left.isEmpty { break }
+      do {
+        for record in try await consumer.poll(timeout: .milliseconds(follow ? 200 : 0)) {
+          guard follow || record.offset < ends[record.topicPartition] ?? 0, printer.remaining > 0 else { continue }
+          try printer.print(record)
+        }
+      } catch let error as EventLogError where error.partition != nil {
+        try consumer.pause([try failed.note(error)])
       }
       try printer.flush()
     }
     try await consumer.close()
   }
 
-  private func start(_ broker: Broker, _ partition: TopicPartition, end: Int64) throws -> Int64 {
-    switch from {
-    case .beginning: return try broker.admin.listOffsets([partition: .earliest])[partition]??.offset ?? 0
-    case .end: return end
-    case .offset(let offset):
-      let first = try broker.admin.listOffsets([partition: .earliest])[partition]??.offset ?? 0
-      return Swift.max(first, Swift.min(offset, end))
-    case .timestamp(let time):
-      return try broker.admin.listOffsets([partition: .timestamp(time)])[partition]??.offset ?? end
-    }
-  }
-
   // MARK: In a group
 
   private func consume(
-    as group: String, _ broker: Broker, _ partitions: [TopicPartition], _ printer: inout Printer, _ signals: StopSignals
+    as group: String, _ broker: Broker, _ partitions: [TopicPartition], _ printer: inout RecordPrinter,
+    _ failed: inout FailedPartitions, _ signals: StopSignals
   ) async throws {
     var configuration = ConsumerConfiguration()
     configuration.enableAutoCommit = false
@@ -143,14 +131,26 @@ struct ConsumeCommand: AsyncParsableCommand {
     }
     var ends: [TopicPartition: Int64] = [:]
     for partition in partitions {
-      ends[partition] = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
+      do {
+        ends[partition] = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
+      } catch let error as EventLogError {
+        try failed.note(error, in: partition)
+      }
     }
-    try presetPositions(group, broker, partitions, ends)
+    try presetPositions(group, broker, ends)
     var positions: [TopicPartition: Int64] = [:]
     while printer.remaining > 0, !signals.mustStop {
       for consumer in consumers {
-        let records = try await consumer.poll(timeout: .milliseconds(follow ? 50 : 0))
-        for partition in consumer.assignment { positions[partition] = try consumer.position(partition) }
+        let records: ConsumerRecords
+        do {
+          records = try await consumer.poll(timeout: .milliseconds(follow ? 50 : 0))
+        } catch let error as EventLogError where error.partition != nil {
+          try consumer.pause([try failed.note(error)])
+          continue
+        }
+        for partition in consumer.assignment where !failed.contains(partition) {
+          positions[partition] = try consumer.position(partition)
+        }
         guard !records.isEmpty else { continue }
         var commit: [TopicPartition: OffsetAndMetadata] = [:]
         for record in records where printer.remaining > 0 {
@@ -161,71 +161,23 @@ struct ConsumeCommand: AsyncParsableCommand {
         try printer.flush()
         if !commit.isEmpty { try await consumer.commit(commit) }
       }
-      if !follow, partitions.allSatisfy({ positions[$0] ?? -1 >= ends[$0] ?? 0 }) { break }
+      let isDone = partitions.allSatisfy { failed.contains($0) || (!follow && positions[$0] ?? -1 >= ends[$0] ?? 0) }
+      if isDone { break }
     }
     for consumer in consumers { try await consumer.close() }
   }
 
   /// An offset or a timestamp as the start of a group that has committed nothing yet.
-  private func presetPositions(
-    _ group: String, _ broker: Broker, _ partitions: [TopicPartition], _ ends: [TopicPartition: Int64]
-  ) throws {
+  private func presetPositions(_ group: String, _ broker: Broker, _ ends: [TopicPartition: Int64]) throws {
     switch from {
     case .beginning, .end: return
-    case .offset, .timestamp: break
+    case .offset, .fromEnd, .timestamp: break
     }
     let committed = (try? broker.admin.listConsumerGroupOffsets(group)) ?? [:]
     var offsets: [TopicPartition: OffsetAndMetadata] = [:]
-    for partition in partitions where committed[partition] == nil {
-      offsets[partition] = OffsetAndMetadata(try start(broker, partition, end: ends[partition] ?? 0))
+    for (partition, end) in ends where committed[partition] == nil {
+      offsets[partition] = OffsetAndMetadata(try from.offset(broker, partition, end: end))
     }
     if !offsets.isEmpty { try broker.admin.alterConsumerGroupOffsets(group, offsets) }
-  }
-}
-
-/// Prints records, up to a number of them.
-struct Printer {
-  private var output = Terminal.Output()
-  private let formatter: RecordFormatter?
-  private(set) var remaining: Int
-
-  /// - Parameter format: nil prints JSON.
-  init(format: String?, remaining: Int) throws {
-    formatter = try format.map(RecordFormatter.init)
-    self.remaining = remaining
-  }
-
-  mutating func print(_ record: ConsumerRecord) throws {
-    if let formatter { try formatter.write(record, to: &output) } else { try output.line(JSON(record).text) }
-    remaining -= 1
-  }
-
-  mutating func flush() throws { try output.flush() }
-}
-
-/// Interrupt and termination end a consumer in order: it finishes what it prints, commits, and leaves its group.
-final class StopSignals {
-  private let sources: [any DispatchSourceSignal]
-  private let flag = Flag()
-
-  private final class Flag: Sendable {
-    let value = Mutex(false)
-  }
-
-  init() {
-    let flag = flag
-    sources = [SIGINT, SIGTERM].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { flag.value.withLock { $0 = true } }
-      source.resume()
-      return source
-    }
-  }
-
-  var mustStop: Bool { flag.value.withLock { $0 } }
-
-  func end() {
-    for source in sources { source.cancel() }
   }
 }

@@ -62,7 +62,7 @@ struct DeleteRecordsCommand: ParsableCommand {
   }
 
   private static func offsets(_ path: String) throws -> [TopicPartition: Int64] {
-    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    let data = Data(try LineReader.text(of: path).utf8)
     guard let file = try? JSONDecoder().decode(OffsetFile.self, from: data), file.version ?? 1 == 1 else {
       throw EventLogError(
         .invalidRequest,

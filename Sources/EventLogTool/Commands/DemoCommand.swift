@@ -86,7 +86,7 @@ struct DemoCommand: AsyncParsableCommand {
     let candidates =
       file.map { [$0] } ?? ["/var/log/dpkg.log", "/var/lib/dpkg/status", "/etc/services", "/proc/self/maps"]
     for path in candidates {
-      guard FileManager.default.isReadableFile(atPath: path) else { continue }
+      guard file != nil || FileManager.default.isReadableFile(atPath: path) else { continue }
       var reader = try LineReader(file: path)
       var lines: [[UInt8]] = []
       while lines.count < 20_000, let next = try reader.next() { lines += next.map(Array.init) }

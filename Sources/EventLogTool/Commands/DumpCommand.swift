@@ -12,9 +12,25 @@ struct DumpCommand: ParsableCommand {
 
   func run() throws {
     var isDamaged = false
-    for file in files {
-      var output = Terminal.Output()
-      if !json { try output.line("\(file)") }
+    do {
+      for file in files {
+        do {
+          try dump(file, &isDamaged)
+        } catch let error as EventLogError {
+          // The other files are shown all the same.
+          Terminal.error("eventlog: \(error)")
+          isDamaged = true
+        }
+      }
+    } catch is OutputClosed {}
+    if isDamaged { throw ExitCode.failure }
+  }
+
+  private func dump(_ file: String, _ isDamaged: inout Bool) throws {
+    var output = Terminal.Output()
+    if !json { try output.line("\(file)") }
+    var failure: EventLogError?
+    do {
       try LogFileDump(path: file).forEachEntry(records: records) { entry in
         if case .invalid = entry { isDamaged = true }
         if case .batch(let batch) = entry, !batch.isValid { isDamaged = true }
@@ -23,9 +39,12 @@ struct DumpCommand: ParsableCommand {
           for record in batch.records { try output.line(json ? JSON(record).text : Self.describe(record)) }
         }
       }
-      try output.flush()
+    } catch let error as EventLogError {
+      failure = error
     }
-    if isDamaged { throw ExitCode.failure }
+    // What could be shown comes before what is wrong.
+    try output.flush()
+    if let failure { throw failure }
   }
 
   private static func describe(_ entry: LogFileDump.Entry) -> String {

@@ -86,7 +86,7 @@ struct ResetOffsetsCommand: ParsableCommand {
     if let shiftBy { return .shift(by: shiftBy) }
     if let time = toTimestamp ?? toDatetime.flatMap(ISO8601.milliseconds) { return .datetime(time) }
     if let duration = byDuration.flatMap(ISO8601.duration) { return .duration(duration) }
-    guard let text = try fromFile.map({ try String(contentsOfFile: $0, encoding: .utf8) }) else { return .current }
+    guard let text = try fromFile.map({ try LineReader.text(of: $0) }) else { return .current }
     return .offsets(try OffsetResetPlan.offsets(csv: text, group: group))
   }
 

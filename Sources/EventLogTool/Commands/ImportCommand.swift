@@ -16,21 +16,33 @@ struct ImportCommand: ParsableCommand {
   func run() throws {
     let broker = try store.open()
     defer { try? broker.close() }
+    var outcome = Outcome()
     for directory in partitionDirectories {
       let progress = ProgressBar("import")
-      let result = try broker.admin.importPartition(from: directory) { progress.update($0, of: $1) }
-      progress.finish()
-      try Terminal.line(
-        json
-          ? JSON.object([
-            ("topic", .string(result.topicPartition.topic)), ("partition", .number(result.topicPartition.partition)),
-            ("segments", .number(result.segments)), ("batches", .number(result.batches)),
-            ("records", .number(result.records)), ("logStartOffset", .number(result.logStartOffset)),
-            ("logEndOffset", .number(result.logEndOffset)), ("sizeInBytes", .number(result.sizeInBytes)),
-          ]).text
-          : "\(result.topicPartition): \(result.records) records in \(result.batches) batches, offsets "
-            + "\(result.logStartOffset) to \(result.logEndOffset)")
+      do {
+        let result = try broker.admin.importPartition(from: directory) { progress.update($0, of: $1) }
+        progress.finish()
+        // The rest is to be imported, whether somebody reads of it or not.
+        do { try Terminal.line(describe(result)) } catch is OutputClosed {}
+      } catch let error as EventLogError where error.code != .diskFull {
+        // One that can't be taken in does not keep the others out.
+        progress.finish()
+        outcome.value(Result<Void, EventLogError>.failure(error))
+      }
     }
     try broker.close()
+    try outcome.finish()
+  }
+
+  private func describe(_ result: ImportResult) -> String {
+    json
+      ? JSON.object([
+        ("topic", .string(result.topicPartition.topic)), ("partition", .number(result.topicPartition.partition)),
+        ("segments", .number(result.segments)), ("batches", .number(result.batches)),
+        ("records", .number(result.records)), ("logStartOffset", .number(result.logStartOffset)),
+        ("logEndOffset", .number(result.logEndOffset)), ("sizeInBytes", .number(result.sizeInBytes)),
+      ]).text
+      : "\(result.topicPartition): \(result.records) records in \(result.batches) batches, offsets "
+        + "\(result.logStartOffset) to \(result.logEndOffset)"
   }
 }

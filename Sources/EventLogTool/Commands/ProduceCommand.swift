@@ -1,37 +1,35 @@
 import ArgumentParser
 import EventLog
-import Foundation
-
-extension Acks: ExpressibleByArgument {
-  public init?(argument: String) {
-    switch argument {
-    case "0": self = .none
-    case "1": self = .leader
-    case "all", "-1": self = .all
-    default: return nil
-    }
-  }
-}
-
-extension CompressionType: ExpressibleByArgument {
-  public init?(argument: String) { self.init(name: argument) }
-}
 
 struct ProduceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "produce", abstract: "Send the lines of standard input, a record each.",
-    discussion: "Lines are taken byte for byte; only the newline does not belong to them.")
+    discussion: """
+      Lines are taken byte for byte; only the newline does not belong to them. Interrupted, it closes the store in order: \
+      what was sent stays, and the exit status tells that there was more. Where a line is refused, those before it are \
+      written, and those behind it are not.
+      """)
 
   @OptionGroup var store: StoreOptions
   @Option(name: .shortAndLong, help: "The topic.") var topic: String
-  @Option(name: .shortAndLong, help: "The partition; chosen by the key, or at random, if not said.") var partition: Int?
-  @Option(name: [.customShort("K"), .long], help: "What separates key and value; a line without it has no key.")
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: "The partition; chosen by the key, or at random, if not said.")
+  var partition: Int?
+  @Option(
+    name: [.customShort("K"), .long], parsing: .unconditional,
+    help: "What separates key and value; a line without it has no key.")
   var keySeparator: String?
-  @Option(help: "Which field of the line, counted from 1 and separated by white space, is also its key.")
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Which field of the line, counted from 1 and separated by white space, is also its key; a line with fewer has none.
+      """)
   var keyField: Int?
   @Option(name: [.customShort("H"), .long], help: "A header for every record, name=value; may be given again.")
   var header: [KeyValue] = []
-  @Option(help: "When a record counts as written: 0, 1 (page cache) or all (disk).") var acks: Acks = .all
+  @Option(parsing: .unconditional, help: "When a record counts as written: 0, 1 (page cache) or all (disk).")
+  var acks: Acks = .all
   @Option(name: [.customShort("z"), .customLong("compression")], help: "none, gzip, snappy, lz4 or zstd.")
   var compression: CompressionType = .none
   @Option(name: .shortAndLong, help: "Read this file in place of standard input.") var file: String?
@@ -47,62 +45,98 @@ struct ProduceCommand: ParsableCommand {
     }
     if let keySeparator, keySeparator.isEmpty { throw ValidationError("--key-separator may not be empty") }
     if let keyField, keyField < 1 { throw ValidationError("--key-field counts from 1") }
+    if let partition, partition < 0 { throw ValidationError("--partition can't be negative") }
     if printOffsets || json, acks == .none { throw ValidationError("with --acks 0 no offset is told") }
   }
 
   func run() throws {
-    let broker = try store.open(autoCreateTopics: createTopic)
+    var reader = try LineReader(file: file)
+    let broker = try store.open()
     defer { try? broker.close() }
+    let longest = try checkTopic(broker)
     var configuration = ProducerConfiguration()
     configuration.acks = acks
     configuration.compression = compression
     configuration.maxRequestSize = Int(Int32.max)
     let producer = try broker.producer(configuration)
-    // Even without a line, a mistyped topic is to be told.
-    if !createTopic { _ = try broker.admin.describeTopic(topic) }
-    var reader = try LineReader(file: file)
     let progress = ProgressBar("produce")
-    let total = file.flatMap { try? FileManager.default.attributesOfItem(atPath: $0)[.size] as? Int64 } ?? 0
+    let signals = StopSignals()
+    defer { signals.end() }
     var done: Int64 = 0
-    let headers = header.map { RecordHeader($0.name, $0.value) }
-    while let lines = try reader.next() {
-      var start = lines.startIndex
-      while start < lines.endIndex {
-        // Bounded batches: an acknowledgement comes soon, and memory stays small.
-        var bytes = 0
-        let end =
-          lines[start...].firstIndex { line in
-            defer { bytes += line.count + 32 }
-            return bytes + line.count > 128 << 10 && bytes > 0
-          } ?? lines.endIndex
-        try send(lines[start..<end].map { record($0, headers) }, with: producer)
-        done += Int64(bytes)
-        start = end
+    var line = 1
+    while let lines = try reader.next(limit: longest, until: signals) {
+      var rest = lines[...]
+      while !rest.isEmpty, !signals.mustStop {
+        let chunk = rest.prefix(Self.chunk(of: rest, limit: longest))
+        try send(chunk, from: line, with: producer)
+        line += chunk.count
+        done += chunk.reduce(0) { $0 + Int64($1.count) + 1 }
+        rest = rest.dropFirst(chunk.count)
       }
-      progress.update(done, of: total)
+      if signals.mustStop { break }
+      progress.update(done, of: reader.size)
     }
     progress.finish()
     try broker.close()
+    if let status = signals.status { throw ExitCode(status) }
   }
 
-  private func send(_ records: [Record], with producer: Producer) throws {
-    let sent: [(partition: Int, offset: Int64)]
-    if let partition {
-      let batch = try producer.append(records, to: TopicPartition(topic, partition))
-      sent = records.indices.map { (partition, batch.baseOffset + Int64($0)) }
-    } else {
-      sent = try producer.append(records, to: topic).map { ($0.topicPartition.partition, $0.offset) }
+  /// How many lines to send at once. Bounded: an acknowledgement comes soon, and memory stays small. A line that may be
+  /// refused goes alone, so that it takes no other with it.
+  private static func chunk(of lines: ArraySlice<ArraySlice<UInt8>>, limit: Int) -> Int {
+    let room = min(128 << 10, limit / 2)
+    var bytes = 0
+    let end = lines.firstIndex { line in
+      defer { bytes += line.count + 32 }
+      return bytes > 0 && bytes + line.count > room
+    }
+    return (end ?? lines.endIndex) - lines.startIndex
+  }
+
+  /// Even without a line, a mistyped topic or partition is to be told.
+  ///
+  /// - Returns: the longest line that the topic could take.
+  private func checkTopic(_ broker: Broker) throws -> Int {
+    if createTopic, try !broker.admin.listTopics().contains(topic) { try broker.admin.createTopic(topic) }
+    let count = try broker.admin.describeTopic(topic).partitions.count
+    if let partition, partition >= count {
+      throw EventLogError(
+        .unknownTopicOrPartition, "the topic has \(count) partitions, counted from 0", topic: topic,
+        partition: partition)
+    }
+    let limit = try broker.admin.describeConfigs(topic).first { $0.name == "max.message.bytes" }
+    // What compression makes of a line shows only when it is tried.
+    return compression == .none ? limit.flatMap { Int($0.value) } ?? 1 << 20 : 256 << 20
+  }
+
+  private func send(_ lines: ArraySlice<ArraySlice<UInt8>>, from number: Int, with producer: Producer) throws {
+    let headers = header.map { RecordHeader($0.name, $0.value) }
+    let sent: [RecordMetadata]
+    do {
+      sent = try producer.append(lines.map { record($0, headers) }, to: topic, partition: partition)
+    } catch var error as EventLogError {
+      let place = lines.count == 1 ? "line \(number)" : "lines \(number) to \(number + lines.count - 1)"
+      error.message = "\(place) of the input: \(error.message)"
+      throw error
     }
     guard printOffsets || json else { return }
     var output = Terminal.Output()
-    for (partition, offset) in sent {
-      try output.line(
-        json
-          ? JSON.object([("topic", .string(topic)), ("partition", .number(partition)), ("offset", .number(offset))])
-            .text
-          : "\(partition) \(offset)")
+    do {
+      for record in sent {
+        let place = record.topicPartition
+        try output.line(
+          json
+            ? JSON.object([
+              ("topic", .string(topic)), ("partition", .number(place.partition)), ("offset", .number(record.offset)),
+            ]).text
+            : "\(place.partition) \(record.offset)")
+      }
+      try output.flush()
+    } catch is OutputClosed {
+      throw EventLogError(
+        .inputOutput,
+        "whoever read the offsets has gone: the input is sent up to line \(number + lines.count - 1), and no further")
     }
-    try output.flush()
   }
 
   private func record(_ line: ArraySlice<UInt8>, _ headers: [RecordHeader]) -> Record {

@@ -13,6 +13,11 @@ struct VerifyCommand: ParsableCommand {
     let progress = ProgressBar("verify")
     let report = try StoreVerifier(path: dir).run { progress.update($0, of: $1) }
     progress.finish()
+    // What was found counts, whether somebody reads of it or not.
+    do { try show(report) } catch is OutputClosed {}
+    if !report.isSound { throw ExitCode.failure }
+  }
+  private func show(_ report: StoreVerifier.Report) throws {
     for fault in report.faults {
       if json {
         try Terminal.line(
@@ -28,7 +33,7 @@ struct VerifyCommand: ParsableCommand {
     let summary =
       "\(report.partitions) partitions, \(report.segments) segments, \(report.batches) batches, \(report.records) records, "
       + "\(report.indexEntries) index entries, \(report.sizeInBytes) bytes: "
-      + (report.isSound ? "all sound" : "\(report.faults.count) faults")
+      + (report.isSound ? "all sound" : "\(report.faults.count) \(report.faults.count == 1 ? "fault" : "faults")")
     if json {
       try Terminal.line(
         JSON.object([
@@ -40,6 +45,5 @@ struct VerifyCommand: ParsableCommand {
     } else {
       try Terminal.line(summary)
     }
-    if !report.isSound { throw ExitCode.failure }
   }
 }

@@ -33,15 +33,3 @@ struct StoreOptions: ParsableArguments {
     return configuration
   }
 }
-
-/// `name=value`, as in `--config retention.ms=1000`.
-struct KeyValue: ExpressibleByArgument {
-  var name: String
-  var value: String
-
-  init?(argument: String) {
-    guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else { return nil }
-    name = String(argument[..<equals])
-    value = String(argument[argument.index(after: equals)...])
-  }
-}

@@ -1,4 +1,5 @@
-import Foundation
+import EventLog
+import Glibc
 
 /// Writing to standard output and error. Output is collected and written in large pieces; `flush` hands it on.
 enum Terminal {
@@ -24,24 +25,26 @@ enum Terminal {
       try write(CollectionOfOne(UInt8(ascii: "\n")))
     }
 
+    /// - Throws: as `Terminal.line`.
     mutating func flush() throws {
       guard !buffer.isEmpty else { return }
-      try FileHandle.standardOutput.write(contentsOf: Data(buffer))
+      try Terminal.write(buffer, to: STDOUT_FILENO)
       buffer.removeAll(keepingCapacity: true)
     }
   }
 
+  /// - Throws: `OutputClosed`; `diskFull` and `inputOutput` where standard output can't be written to.
   static func line(_ text: String) throws {
-    try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+    try write(Array((text + "\n").utf8), to: STDOUT_FILENO)
   }
 
   /// Text that has its newlines already.
   static func text(_ text: String) throws {
-    try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+    try write(Array(text.utf8), to: STDOUT_FILENO)
   }
 
   static func error(_ text: String) {
-    try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
+    try? write(Array((text + "\n").utf8), to: STDERR_FILENO)
   }
 
   /// A table with columns as wide as they need to be; numbers to the right.
@@ -63,6 +66,33 @@ enum Terminal {
     }
     try output.flush()
   }
+
+  fileprivate static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = Glibc.write(descriptor, rest, rest.count)
+      if count == rest.count { return }
+      if count >= 0 {
+        rest.removeFirst(count)
+        continue
+      }
+      let code = errno
+      switch code {
+      case EINTR: continue
+      case EAGAIN:
+        // A terminal or pipe that another program made non-blocking.
+        var waiting = [pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)]
+        _ = poll(&waiting, 1, -1)
+      case EPIPE: throw OutputClosed()
+      default:
+        throw EventLogError(
+          code == ENOSPC ? .diskFull : .inputOutput, "standard output can't be written to: \(reason(code))", errno: code
+        )
+      }
+    }
+  }
+
+  static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
 }
 
 /// A bar on standard error for work that takes a while; nothing where that is no terminal.
@@ -91,6 +121,6 @@ final class ProgressBar {
   }
 
   private func write(_ text: String) {
-    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+    try? Terminal.write(Array(text.utf8), to: STDERR_FILENO)
   }
 }

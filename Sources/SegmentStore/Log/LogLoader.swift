@@ -156,7 +156,7 @@ struct LogLoader {
 /// It need not be durable. It matters only for as long as the page cache lives, and so does an unsynced file.
 struct SyncFailureMark {
   let directory: String
-  var path: String { directory + ".sync-failed" }
+  var path: String { SiblingName.path(directory, suffix: ".sync-failed") }
 
   func make(_ fileSystem: any FileSystem) {
     // Where even this fails, nothing can be written here at all, and so nothing wrong be acknowledged.

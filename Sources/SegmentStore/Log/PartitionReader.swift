@@ -10,6 +10,9 @@ package final class PartitionReader: Sendable {
   package let directory: String
   let fileSystem: any FileSystem
   private let startOffset: Int64
+  /// Up to here the log was on the disk when the directory was opened: a batch below it that is not right is damaged,
+  /// and not one that is being written.
+  private let recoveryPoint: Int64
   /// Where the log was last seen to end.
   private let tail: Mutex<Place?>
   /// Where the last read ended, which is where the next one begins.
@@ -24,19 +27,26 @@ package final class PartitionReader: Sendable {
   }
 
   package init(
-    _ topicPartition: TopicPartition, directory: String, logStartOffset: Int64, fileSystem: any FileSystem
+    _ topicPartition: TopicPartition, directory: String, logStartOffset: Int64, recoveryPoint: Int64 = 0,
+    fileSystem: any FileSystem
   ) {
     self.topicPartition = topicPartition
     self.directory = directory
     self.fileSystem = fileSystem
     startOffset = logStartOffset
+    self.recoveryPoint = recoveryPoint
     tail = Mutex(nil)
     lastRead = Mutex(nil)
   }
 
   /// The base offsets of the segments, in order.
   func bases() throws(EventLogError) -> [Int64] {
-    guard try fileSystem.status(directory) != nil else { return [] }
+    guard let status = try fileSystem.status(directory) else { return [] }
+    guard status.kind == .directory else {
+      throw EventLogError(
+        .inputOutput, "where the partition's directory should be lies something else; links are not followed",
+        file: directory)
+    }
     return try fileSystem.list(directory).compactMap { name in
       guard let (base, kind) = SegmentFiles.parse(name), kind == .log else { return nil }
       return base
@@ -78,13 +88,13 @@ package final class PartitionReader: Sendable {
     while case .batch(let header, let position, let isValid) = try scanner.next() {
       if let expected = place.expected, header.baseOffset < expected { break }
       // What the owner is writing at this moment has no valid checksum yet, and nothing behind it. A damaged batch has.
-      if !isValid, try scanner.following()?.baseOffset != header.nextOffset { break }
+      if !isValid, header.nextOffset > recoveryPoint, try scanner.following()?.baseOffset != header.nextOffset { break }
       end = header.nextOffset
       place.position = position + Int64(header.sizeInBytes)
       place.expected = end
     }
     tail.withLock { $0 = place }
-    return end
+    return max(end, recoveryPoint)
   }
 
   /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end.
@@ -158,6 +168,12 @@ package final class PartitionReader: Sendable {
           throw EventLogError(
             .corruptMessage, "what lies here is no batch", offset: result.nextOffset, file: files.log,
             position: position)
+        }
+        if result.batches.isEmpty, result.nextOffset < recoveryPoint, try bases().last == base {
+          throw EventLogError(
+            .corruptMessage,
+            "the log ends with offset \(result.nextOffset), but was on the disk up to \(recoveryPoint): the rest was "
+              + "taken away", offset: result.nextOffset, file: path, position: position)
         }
         return
       }

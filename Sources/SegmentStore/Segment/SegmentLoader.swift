@@ -86,9 +86,13 @@ struct SegmentLoader {
 
   /// Makes the indexes anew from the batches, in memory and on disk.
   private func rebuild(_ region: MemoryRegion) throws(EventLogError) -> SegmentContents {
-    context.warn(
-      EventLogError(
-        .corruptMessage, "an index was missing or wrong and was made anew from the log", file: files.offsetIndex))
+    // Both are missing after an unclean stop, which is nothing to be told of.
+    let isDamaged = [files.offsetIndex, files.timeIndex].contains { (try? context.fileSystem.status($0)) != nil }
+    if isDamaged {
+      context.warn(
+        EventLogError(
+          .corruptMessage, "an index was missing or wrong and was made anew from the log", file: files.offsetIndex))
+    }
     var builder = IndexBuilder(baseOffset: files.baseOffset, interval: 4096)
     var position = 0
     while position < size {
