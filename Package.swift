@@ -21,6 +21,7 @@ let package = Package(
   name: "eventlog",
   products: [
     .library(name: "EventLog", targets: ["EventLog"]),
+    .library(name: "EventLogTesting", targets: ["EventLogTesting"]),
     .executable(name: "eventlog", targets: ["EventLogTool"]),
   ],
   traits: Set(codecTraits),
@@ -70,6 +71,13 @@ let package = Package(
       ],
       swiftSettings: settings),
 
+    // Floor 4: what builds on the library. SegmentStoreTesting stands beside floor 2: a disk that fails on demand.
+    .target(
+      name: "SegmentStoreTesting", dependencies: ["RecordFormat", "SegmentStore"], swiftSettings: settings),
+    .target(
+      name: "EventLogTesting", dependencies: ["EventLog", "RecordFormat", "SegmentStore", "SegmentStoreTesting"],
+      swiftSettings: settings),
+
     // Floor 5: the tool.
     .executableTarget(
       name: "EventLogTool",
@@ -77,10 +85,15 @@ let package = Package(
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
 
     .testTarget(name: "RecordFormatTests", dependencies: ["RecordFormat"], swiftSettings: settings),
-    .testTarget(name: "SegmentStoreTests", dependencies: ["SegmentStore"], swiftSettings: settings),
+    .testTarget(
+      name: "SegmentStoreTests", dependencies: ["SegmentStore", "SegmentStoreTesting"], swiftSettings: settings),
     .testTarget(name: "MetadataStoreTests", dependencies: ["MetadataStore"], swiftSettings: settings),
     .testTarget(
-      name: "EventLogTests", dependencies: ["EventLog"], resources: [.copy("Resources/kafka-segments")],
+      name: "EventLogTests", dependencies: ["EventLog", "EventLogTesting"],
+      resources: [.copy("Resources/kafka-segments")],
+      swiftSettings: settings),
+    .testTarget(
+      name: "EventLogTestingTests", dependencies: ["EventLog", "EventLogTesting"], exclude: ["Golden"],
       swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],

@@ -8,7 +8,8 @@ enum Main {
   static func main() {
     StandardStreams.prepare()
     ProcessSignals.block()
-    Task { await EventLogCommand.main() }
+    // Detached: this thread serves no queue, and so none of what is bound to the main one would ever run.
+    Task.detached { await EventLogCommand.main() }
     ProcessSignals.wait()
   }
 }

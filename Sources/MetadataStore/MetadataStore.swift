@@ -16,14 +16,29 @@ package final class MetadataStore: Sendable {
     case readOnly
   }
 
+  /// What a commit that has returned survives.
+  package enum Durability: Sendable {
+    /// A power cut.
+    case full
+    /// The end of the call and no more, for stores that live no longer than a test: no write-ahead log, no syncs, and new
+    /// files begin as copies of the first.
+    case none
+  }
+
   package let path: String
   private let database: DatabaseQueue
 
+  /// Whether this call made the file.
+  package let isNew: Bool
+
   /// Opens the file, which is made if it is missing (but not in read-only mode).
   ///
+  /// - Parameter isCopy: whether the file was just made of `MetadataTemplate`'s bytes.
   /// - Throws: `unsupportedVersion` where a newer version or another program wrote it, which is then left as it was;
   ///   `metadataError` where it is damaged or no database.
-  package init(path: String, mode: Mode = .readWrite) throws(EventLogError) {
+  package init(path: String, mode: Mode = .readWrite, durability: Durability = .full, isCopy: Bool = false)
+    throws(EventLogError)
+  {
     self.path = path
     // SQLite's own answer would be that it can't open the file.
     guard path.utf8.count <= Self.longestPath else {
@@ -32,7 +47,7 @@ package final class MetadataStore: Sendable {
         "the path of the metadata database has \(path.utf8.count) bytes, SQLite takes \(Self.longestPath): name the "
           + "directory by a shorter way, such as a relative one", file: path)
     }
-    database = try Self.mapErrors(path) {
+    let (database, isNew) = try Self.mapErrors(path) {
       var configuration = Configuration()
       configuration.label = "EventLog.metadata"
       configuration.busyMode = .timeout(10)
@@ -42,17 +57,25 @@ package final class MetadataStore: Sendable {
         try db.execute(sql: "PRAGMA trusted_schema = OFF")
         try db.execute(sql: "PRAGMA cell_size_check = ON")
       }
-      guard mode == .readWrite else { return try Self.openToRead(path, configuration) }
+      guard mode == .readWrite else { return (try Self.openToRead(path, configuration), false) }
       let database = try DatabaseQueue(path: path, configuration: configuration)
-      try database.inDatabase { db in
+      let isNew = try database.inDatabase { db in
         // Before anything is written, and so before write-ahead logging is turned on.
-        try Schema.checkVersion(db, path: path)
-        try db.execute(sql: "PRAGMA journal_mode = WAL")
-        try db.execute(sql: "PRAGMA synchronous = FULL")
-        try Schema.migrate(db)
+        let isEmpty = isCopy ? false : try Schema.checkVersion(db, path: path) == 0
+        if durability == .none {
+          try db.execute(sql: "PRAGMA journal_mode = MEMORY")
+          try db.execute(sql: "PRAGMA synchronous = OFF")
+        } else {
+          try db.execute(sql: "PRAGMA journal_mode = WAL")
+          try db.execute(sql: "PRAGMA synchronous = FULL")
+        }
+        if !isCopy { try Schema.migrate(db) }
+        return isCopy || isEmpty
       }
-      return database
+      return (database, isNew)
     }
+    self.database = database
+    self.isNew = isNew
   }
 
   /// SQLite's limit of 512 bytes, less the suffix of the write-ahead log.

@@ -16,7 +16,7 @@ extension Broker {
       guard topicTable.find(name) == nil else {
         throw EventLogError(.topicAlreadyExists, "there is a topic of this name", topic: name)
       }
-      var generator = SystemRandomNumberGenerator()
+      var generator = context.random.generator(for: "id of topic \(name)")
       let id = id ?? TopicID(using: &generator)
       if validateOnly { return Topic(id: id, name: name, partitions: [], configs: configs) }
       try metadata.createTopic(

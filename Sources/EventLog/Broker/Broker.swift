@@ -30,7 +30,7 @@ public final class Broker: Sendable {
   /// Held while log starts are gathered and written down, or moved, so that an older one can't overwrite a newer one.
   /// Not `topicChanges`: deleting a topic holds that and waits for the threads on which checkpoints are written.
   let checkpointing = Mutex<Void>(())
-  private let lock: DirectoryLock?
+  let lock: DirectoryLock?
   private let isClosed = Mutex(false)
 
   /// Opens a data directory as its owner; makes it if it is missing. After an unclean stop, what was written since the
@@ -51,16 +51,19 @@ public final class Broker: Sendable {
   }
 
   init(
-    path: String, configuration: BrokerConfiguration, isReadOnly: Bool, fileSystem: any FileSystem = LocalFileSystem(),
-    time: TimeSource = .system
+    path: String, configuration: BrokerConfiguration, isReadOnly: Bool, environment: BrokerEnvironment = .init()
   ) throws(EventLogError) {
     try configuration.validate()
     let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     guard !path.isEmpty else { throw EventLogError(.illegalArgument, "the path of the data directory is empty") }
     let handler = configuration.warningHandler ?? Self.logWarning
+    let time = environment.time
     let context = StoreContext(
-      fileSystem: fileSystem, time: time, closedSegmentsKept: configuration.mappedSegments, warn: handler)
-    let opening = BrokerOpening(path: path, configuration: configuration, context: context)
+      fileSystem: environment.fileSystem, time: time, random: environment.random,
+      closedSegmentsKept: configuration.mappedSegments, warn: handler)
+    let opening = BrokerOpening(
+      path: path, configuration: configuration, context: context,
+      metadataDurability: environment.metadataIsDurable ? .full : .none)
     let opened = try isReadOnly ? opening.openReadOnly() : opening.open()
     self.path = path
     self.isReadOnly = isReadOnly
@@ -140,11 +143,7 @@ public final class Broker: Sendable {
   /// - Throws: what kept a partition from being closed in order. The directory is given back all the same; the next
   ///   opening checks it.
   public func close() throws {
-    let wasClosed = isClosed.withLock { isClosed in
-      defer { isClosed = true }
-      return isClosed
-    }
-    guard !wasClosed else { return }
+    guard markClosed() else { return }
     offsets.shutDown()
     context.timekeeper.shutDown()
     var failure: EventLogError?
@@ -176,6 +175,14 @@ public final class Broker: Sendable {
   }
 
   // MARK: For the other parts
+
+  /// False where the broker was closed before.
+  func markClosed() -> Bool {
+    isClosed.withLock { isClosed in
+      defer { isClosed = true }
+      return !isClosed
+    }
+  }
 
   func requireOpen() throws(EventLogError) {
     guard !isClosed.withLock({ $0 }) else { throw EventLogError(.illegalState, "the broker is closed") }
@@ -225,7 +232,8 @@ public final class Broker: Sendable {
     _ broker: WeakBroker, _ context: StoreContext, _ ticking: Ticking, every tick: Int64,
     checkpointEvery interval: Int64, since: Int64
   ) {
-    context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + tick) { [weak context] in
+    let next = context.time.monotonicMilliseconds() + tick
+    context.timekeeper.schedule(at: next, isHousekeeping: true) { [weak context] in
       guard let context, broker.value != nil else { return }
       // One at a time: on a slow disk they would pile up, until all threads waited for syncs that none was left to run.
       guard ticking.begin() else {

@@ -7,6 +7,7 @@ struct BrokerOpening {
   let path: String
   let configuration: BrokerConfiguration
   let context: StoreContext
+  let metadataDurability: MetadataStore.Durability
 
   struct Opened {
     var metadata: MetadataStore
@@ -28,10 +29,17 @@ struct BrokerOpening {
       let names = try fileSystem.list(path)
       try refuseOrphanedLogs(names)
       let isStore = try metadataFile().map { $0.size > 0 } ?? false
-      try makeDatabaseFile()
-      let metadata = try MetadataStore(path: metadataPath)
+      let isCopy = try makeDatabaseFile()
+      let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability, isCopy: isCopy)
+      if metadataDurability == .none, metadata.isNew, !isCopy {
+        MetadataTemplate.keep(try fileSystem.contents(of: metadataPath))
+      }
       let wasClean = try metadata.beginSession()
       if isStore { try clearLeftovers(names) }
+      if metadata.isNew {
+        warnOfUnknownDirectories(names, [])
+        return Opened(metadata: metadata, lock: lock, topics: [], groups: [], committed: [:])
+      }
       let checkpoints = try metadata.checkpoints()
       var topics: [Topic] = []
       for topic in try metadata.topics() {
@@ -69,9 +77,15 @@ struct BrokerOpening {
   }
 
   /// SQLite would make its file readable to all; this one, and the log beside it, are for their owner alone.
-  private func makeDatabaseFile() throws(EventLogError) {
-    guard try metadataFile() == nil else { return }
-    fileSystem.close(try fileSystem.open(metadataPath, .create))
+  ///
+  /// - Returns: whether it is a copy of the template.
+  private func makeDatabaseFile() throws(EventLogError) -> Bool {
+    guard try metadataFile() == nil else { return false }
+    let file = try fileSystem.open(metadataPath, .create)
+    defer { fileSystem.close(file) }
+    guard metadataDurability == .none, let template = MetadataTemplate.bytes else { return false }
+    try fileSystem.write(file, template, at: 0, path: metadataPath)
+    return true
   }
 
   /// The database, which is no link to somewhere else.

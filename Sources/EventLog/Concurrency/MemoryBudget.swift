@@ -62,7 +62,11 @@ final class MemoryBudget: Sendable {
     try checkPossible(bytes)
     let latch = Latch()
     guard let id = enqueue(bytes, { latch.open() }) else { return }
-    guard latch.wait(milliseconds: maxBlock) || !withdraw(id) else { throw exhausted() }
+    let timer = context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + maxBlock) { latch.open() }
+    defer { context.timekeeper.cancel(timer) }
+    latch.wait()
+    // Who is still in the queue was woken by the time.
+    guard !withdraw(id) else { throw exhausted() }
   }
 
   func release(_ bytes: Int) {

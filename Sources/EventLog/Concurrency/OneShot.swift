@@ -3,9 +3,9 @@ internal import Synchronization
 /// A result that comes once, and that any number of tasks may await.
 ///
 /// A task that is cancelled stops waiting; the result still comes to the others.
-final class OneShot<Value: Sendable>: Sendable {
+package final class OneShot<Value: Sendable>: Sendable {
   private struct State {
-    var result: Result<Value, any Error>?
+    package var result: Result<Value, any Error>?
     var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
     var nextWaiter = 0
     var cancelled: Set<Int> = []
@@ -13,9 +13,11 @@ final class OneShot<Value: Sendable>: Sendable {
 
   private let state = Mutex(State())
 
+  package init() {}
+
   /// Gives the result; false where there was one already.
   @discardableResult
-  func complete(_ result: Result<Value, any Error>) -> Bool {
+  package func complete(_ result: Result<Value, any Error>) -> Bool {
     let waiting = state.withLock { state -> [CheckedContinuation<Value, any Error>]? in
       guard state.result == nil else { return nil }
       state.result = result
@@ -28,10 +30,10 @@ final class OneShot<Value: Sendable>: Sendable {
   }
 
   /// The result, if it is there.
-  var result: Result<Value, any Error>? { state.withLock { $0.result } }
+  package var result: Result<Value, any Error>? { state.withLock { $0.result } }
 
   /// Waits for the result.
-  func value() async throws -> Value {
+  package func value() async throws -> Value {
     if let result { return try result.get() }
     let id = state.withLock { state -> Int in
       state.nextWaiter += 1

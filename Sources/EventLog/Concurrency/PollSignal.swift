@@ -6,6 +6,8 @@ final class PollSignal: AppendWaiter {
   private struct State {
     var isSet = false
     var waiter: OneShot<Void>?
+    /// Told when the next wait begins.
+    var observers: [@Sendable () -> Void] = []
   }
 
   private let state = Mutex(State())
@@ -21,6 +23,16 @@ final class PollSignal: AppendWaiter {
 
   func highWatermarkMoved() { wake() }
 
+  /// Calls `observer` once, as soon as somebody waits and nothing has ended that wait.
+  func whenWaiting(_ observer: @escaping @Sendable () -> Void) {
+    let isWaiting = state.withLock { state -> Bool in
+      if state.waiter != nil, !state.isSet { return true }
+      state.observers.append(observer)
+      return false
+    }
+    if isWaiting { observer() }
+  }
+
   /// Forgets earlier wake-ups. What is looked at after this and found wanting may be waited for.
   func reset() {
     state.withLock { $0.isSet = false }
@@ -30,11 +42,12 @@ final class PollSignal: AppendWaiter {
   ///
   /// - Throws: `CancellationError`.
   func wait(until deadline: Int64?, _ timekeeper: Timekeeper) async throws {
-    let waiter = state.withLock { state -> OneShot<Void>? in
-      guard !state.isSet else { return nil }
+    let (waiter, observers) = state.withLock { state -> (OneShot<Void>?, [@Sendable () -> Void]) in
+      guard !state.isSet else { return (nil, []) }
       let waiter = OneShot<Void>()
       state.waiter = waiter
-      return waiter
+      defer { state.observers = [] }
+      return (waiter, state.observers)
     }
     guard let waiter else { return }
     let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { waiter.complete(.success(())) } }
@@ -42,6 +55,7 @@ final class PollSignal: AppendWaiter {
       if let timer { timekeeper.cancel(timer) }
       state.withLock { $0.waiter = nil }
     }
+    for observer in observers { observer() }
     try await waiter.value()
   }
 }

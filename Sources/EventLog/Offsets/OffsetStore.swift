@@ -232,6 +232,12 @@ final class OffsetStore: Sendable {
     }
   }
 
+  /// Whether nothing is being written.
+  var isIdle: Bool { writer.isIdle }
+
+  /// Calls `callback` once that is so.
+  func whenIdle(_ callback: @escaping @Sendable () -> Void) { writer.whenIdle(callback) }
+
   /// Writes what waits, and takes nothing more.
   func shutDown() {
     state.withLock { $0.isShutDown = true }

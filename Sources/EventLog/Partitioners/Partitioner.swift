@@ -1,3 +1,4 @@
+internal import SegmentStore
 internal import Synchronization
 
 /// Chooses the partition of records that do not name one (`partitioner.class`).
@@ -29,20 +30,22 @@ final class StickyPartition: Sendable {
     var partition = -1
     var bytes = 0
     var count = 0
+    var generator: RandomGenerator
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let batchSize: Int
 
-  init(batchSize: Int) {
+  init(batchSize: Int, _ generator: RandomGenerator) {
     self.batchSize = max(batchSize, 1)
+    state = Mutex(State(generator: generator))
   }
 
   /// The partition for `bytes` more.
   func partition(of count: Int, adding bytes: Int) -> Int {
     state.withLock { state in
       if state.partition < 0 || state.bytes >= batchSize || state.count != count {
-        state.partition = Int.random(in: 0..<count)
+        state.partition = Int.random(in: 0..<count, using: &state.generator)
         state.bytes = 0
         state.count = count
       }

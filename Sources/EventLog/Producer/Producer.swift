@@ -81,7 +81,9 @@ public final class Producer: Sendable {
     return routes.withLock { routes in
       let route = Route(
         topic: found, version: version,
-        sticky: routes.byName[topic]?.sticky ?? StickyPartition(batchSize: configuration.batchSize))
+        sticky: routes.byName[topic]?.sticky
+          ?? StickyPartition(
+            batchSize: configuration.batchSize, broker.context.random.generator(for: "sticky partitions of \(topic)")))
       routes.byName[topic] = route
       routes.last = route
       return route

@@ -35,6 +35,8 @@ extension PartitionLog {
       state.rolled = []
     }
     context.contents.remove(segments)
+    // Who waits for records of a closed log waits in vain.
+    wakeWaiters()
   }
 
   /// Ends without touching a file, because they are about to be removed.
@@ -49,7 +51,6 @@ extension PartitionLog {
     }
     for waiter in waiters { waiter.completion(reason) }
     letGo()
-    wakeWaiters()
   }
 
   static var closedError: EventLogError { EventLogError(.illegalState, "the broker is closed") }

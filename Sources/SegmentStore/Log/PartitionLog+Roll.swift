@@ -15,7 +15,8 @@ extension PartitionLog {
     state.active = ActiveSegment(
       segment: segment,
       index: IndexBuilder(baseOffset: files.baseOffset, interval: state.configuration.indexIntervalBytes),
-      firstBatchTimestamp: nil, rollJitter: Self.jitter(state.configuration), position: 0, reserved: 0, synced: 0,
+      firstBatchTimestamp: nil, rollJitter: Self.jitter(state.configuration, topicPartition, context.random),
+      position: 0, reserved: 0, synced: 0,
       isIndexDirty: true)
     state.hasNewNames = true
     replaceSegments(segments + [segment])

@@ -104,7 +104,8 @@ package final class PartitionLog: Sendable {
       overridesCompression = Atomic(configuration.compression != nil)
       let active = ActiveSegment(
         segment: last, index: loaded.activeIndex, firstBatchTimestamp: loaded.firstBatchTimestamp,
-        rollJitter: Self.jitter(configuration), position: last.size, reserved: last.size, synced: last.size,
+        rollJitter: Self.jitter(configuration, topicPartition, context.random), position: last.size,
+        reserved: last.size, synced: last.size,
         isIndexDirty: loaded.isIndexDirty)
       // Everything that is there was synced before: by the clean stop, or by the recovery.
       state = Mutex(
@@ -219,8 +220,12 @@ package final class PartitionLog: Sendable {
     return epochs.latestEpoch
   }
 
-  static func jitter(_ configuration: LogConfiguration) -> Int64 {
+  static func jitter(
+    _ configuration: LogConfiguration, _ topicPartition: TopicPartition, _ random: RandomSource
+  ) -> Int64 {
     let most = min(configuration.segmentJitterMilliseconds, configuration.segmentMilliseconds)
-    return most > 0 ? Int64.random(in: 0..<most) : 0
+    guard most > 0 else { return 0 }
+    var generator = random.generator(for: "segment jitter of \(topicPartition)")
+    return Int64.random(in: 0..<most, using: &generator)
   }
 }

@@ -173,7 +173,7 @@ package final class PartitionReader: Sendable {
           throw EventLogError(
             .corruptMessage,
             "the log ends with offset \(result.nextOffset), but was on the disk up to \(recoveryPoint): the rest was "
-              + "taken away", offset: result.nextOffset, file: path, position: position)
+              + "taken away", offset: result.nextOffset, file: files.log, position: position)
         }
         return
       }

@@ -7,6 +7,7 @@ internal import Synchronization
 package final class StoreContext: Sendable {
   package let fileSystem: any FileSystem
   package let time: TimeSource
+  package let random: RandomSource
   package let timekeeper: Timekeeper
   /// The threads that sync.
   package let syncThreads: WorkerPool
@@ -21,11 +22,12 @@ package final class StoreContext: Sendable {
   ///   - closedSegmentsKept: how many closed segments stay mapped when nobody reads them.
   ///   - warn: told of what was repaired.
   package init(
-    fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, closedSegmentsKept: Int = 256,
-    warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
+    fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, random: RandomSource = .system,
+    closedSegmentsKept: Int = 256, warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
   ) {
     self.fileSystem = fileSystem
     self.time = time
+    self.random = random
     self.warn = warn
     timekeeper = Timekeeper(time: time)
     syncThreads = WorkerPool(threads: 4)

@@ -2,11 +2,12 @@ internal import Glibc
 internal import Synchronization
 
 /// Calls back at given times: one thread for all timers, which sleeps while none is due. With a manual clock there is no
-/// thread: the clock's owner says when time has passed.
+/// thread: whoever moves the clock runs what becomes due.
 package final class Timekeeper: Sendable {
   private struct Timer {
     var deadline: Int64
     var id: UInt64
+    var isHousekeeping: Bool
     var action: @Sendable () -> Void
   }
 
@@ -24,25 +25,34 @@ package final class Timekeeper: Sendable {
 
   package init(time: TimeSource) {
     self.time = time
-    if case .manual(let manual) = time {
-      manual.whenMoved { [weak self] in self?.runDue() }
-    }
+    if case .manual(let manual) = time { manual.add(self) }
   }
 
   /// Has `action` called once `time`'s monotonic clock is at `deadline` (in milliseconds). It is to be short.
   ///
+  /// - Parameter isHousekeeping: whether it is work that comes again and again, and that a manual clock need not stop for:
+  ///   however far that is moved, it is then done once.
   /// - Returns: what `cancel` takes.
   @discardableResult
-  package func schedule(at deadline: Int64, _ action: @escaping @Sendable () -> Void) -> UInt64 {
-    let (id, mustWake) = state.withLock { state -> (UInt64, Bool) in
+  package func schedule(
+    at deadline: Int64, isHousekeeping: Bool = false, _ action: @escaping @Sendable () -> Void
+  ) -> UInt64 {
+    let (id, mustWake, isLate) = state.withLock { state -> (UInt64, Bool, Bool) in
       state.nextID += 1
-      let timer = Timer(deadline: deadline, id: state.nextID, action: action)
+      // A manual clock may have been moved past it meanwhile, and then nobody comes to look.
+      if case .manual(let manual) = time, !state.isShutDown, deadline <= manual.monotonic.load(ordering: .acquiring) {
+        return (state.nextID, false, true)
+      }
+      let timer = Timer(deadline: deadline, id: state.nextID, isHousekeeping: isHousekeeping, action: action)
       let place = state.timers.firstIndex { $0.deadline <= deadline } ?? state.timers.endIndex
       state.timers.insert(timer, at: place)
       if case .system = time, state.thread == nil, !state.isShutDown { state.thread = PosixThread.start { self.run() } }
-      return (timer.id, place == state.timers.count - 1)
+      return (timer.id, place == state.timers.count - 1, false)
     }
-    if mustWake { wakeUp.signal() }
+    switch time {
+    case .system: if mustWake { wakeUp.signal() }
+    case .manual(let manual): if isLate { action() } else { manual.scheduled(deadline) }
+    }
     return id
   }
 
@@ -63,6 +73,15 @@ package final class Timekeeper: Sendable {
     }
   }
 
+  /// When a manual clock has to stop next.
+  var nextDeadline: Int64? {
+    state.withLock { $0.timers.last { !$0.isHousekeeping }?.deadline }
+  }
+
+  func hasTimer(at deadline: Int64) -> Bool {
+    state.withLock { $0.timers.contains { $0.deadline == deadline } }
+  }
+
   /// Forgets all timers and ends the thread.
   package func shutDown() {
     let thread = state.withLock { state -> pthread_t? in
@@ -71,6 +90,7 @@ package final class Timekeeper: Sendable {
       defer { state.thread = nil }
       return state.thread
     }
+    if case .manual(let manual) = time { manual.remove(self) }
     wakeUp.signal()
     if let thread { pthread_join(thread, nil) }
   }

@@ -10,6 +10,8 @@ package final class WorkerPool: @unchecked Sendable {
   private let limit: Int
   private var threads: [pthread_t] = []
   private var idle = 0
+  private var busy = 0
+  private var idleCallbacks: [@Sendable () -> Void] = []
   private var jobs: [@Sendable () -> Void] = []
   private var isShutDown = false
 
@@ -60,6 +62,31 @@ package final class WorkerPool: @unchecked Sendable {
     runWaitingJobs()
   }
 
+  /// Whether nothing is to be done and nothing is under way.
+  package var isIdle: Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return jobs.isEmpty && busy == 0
+  }
+
+  /// Calls `callback` once the pool is idle, on any thread.
+  package func whenIdle(_ callback: @escaping @Sendable () -> Void) {
+    pthread_mutex_lock(mutex)
+    idleCallbacks.append(callback)
+    callBackIfIdle()
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Called, and returns, with `mutex` held; lets go of it meanwhile.
+  private func callBackIfIdle() {
+    guard jobs.isEmpty, busy == 0, !idleCallbacks.isEmpty else { return }
+    let callbacks = idleCallbacks
+    idleCallbacks = []
+    pthread_mutex_unlock(mutex)
+    for callback in callbacks { callback() }
+    pthread_mutex_lock(mutex)
+  }
+
   private func run() {
     pthread_mutex_lock(mutex)
     while true {
@@ -70,9 +97,12 @@ package final class WorkerPool: @unchecked Sendable {
       }
       if jobs.isEmpty { break }
       let job = jobs.removeFirst()
+      busy += 1
       pthread_mutex_unlock(mutex)
       job()
       pthread_mutex_lock(mutex)
+      busy -= 1
+      callBackIfIdle()
     }
     pthread_mutex_unlock(mutex)
   }
@@ -82,8 +112,11 @@ package final class WorkerPool: @unchecked Sendable {
       pthread_mutex_lock(mutex)
       let job = jobs.isEmpty ? nil : jobs.removeFirst()
       pthread_mutex_unlock(mutex)
-      guard let job else { return }
+      guard let job else { break }
       job()
     }
+    pthread_mutex_lock(mutex)
+    callBackIfIdle()
+    pthread_mutex_unlock(mutex)
   }
 }

@@ -1,15 +1,10 @@
 import EventLog
+import EventLogTesting
+import Foundation
 import Testing
 
 @Suite("Administration")
 struct AdminTests {
-  private func withBroker(_ body: (Broker) async throws -> Void) async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try Broker.open(directory.path)
-    try await body(broker)
-    try broker.close()
-  }
-
   private func code(_ body: () throws -> Void) -> EventLogError.Code? {
     do {
       try body()
@@ -19,7 +14,7 @@ struct AdminTests {
 
   @Test("refuses what Kafka refuses, by Kafka's names, and creates nothing then")
   func refusals() async throws {
-    try await withBroker { broker in
+    try await withTestBroker { broker in
       let admin = broker.admin
       for name in ["../x", "", ".", "..", "a/b", "ü", String(repeating: "x", count: 250), "a b", "__consumer_offsets"] {
         #expect(code { try admin.createTopic(name) } == .invalidTopic, "\(name)")
@@ -46,8 +41,7 @@ struct AdminTests {
 
   @Test("deletes a topic with its files and offsets; one of the same name begins at 0 with another id")
   func deletes() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try Broker.open(directory.path)
+    let broker = try TestBroker()
     let first = try broker.admin.createTopic("t", partitions: 2)
     let producer = try broker.producer()
     try await producer.send("t", partition: 0, value: "old")
@@ -58,7 +52,7 @@ struct AdminTests {
     let kept = try await consumer.poll(timeout: .zero)
     try broker.admin.deleteTopic("t")
     #expect(kept.map(\.valueString) == ["old"])
-    #expect(try directory.files().filter { $0.hasPrefix("t-") }.isEmpty)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: broker.path).filter { $0.hasPrefix("t-") }.isEmpty)
     await #expect(throws: EventLogError.self) { try await producer.send("t", value: "x") }
     let second = try broker.admin.createTopic("t", partitions: 2)
     #expect(first.id != second.id)
@@ -69,9 +63,8 @@ struct AdminTests {
 
   @Test("changes configurations at once, and keeps them")
   func configs() async throws {
-    let directory = try TemporaryDirectory()
+    let broker = try TestBroker()
     do {
-      let broker = try Broker.open(directory.path)
       try broker.admin.createTopic("t", configs: ["max.message.bytes": "100"])
       let producer = try broker.producer()
       let error = await #expect(throws: EventLogError.self) {
@@ -82,9 +75,8 @@ struct AdminTests {
         "t", [.delete("max.message.bytes"), .append("cleanup.policy", "compact"), .set("retention.ms", " 7 ")])
       try await producer.send("t", key: "k", value: String(repeating: "x", count: 100))
       #expect(code { try broker.admin.incrementalAlterConfigs("t", [.append("retention.ms", "1")]) } == .invalidConfig)
-      try broker.close()
     }
-    let broker = try Broker.open(directory.path)
+    try broker.restart()
     #expect(try broker.admin.describeTopic("t").configs == ["cleanup.policy": "delete,compact", "retention.ms": "7"])
     let entries = try broker.admin.describeConfigs("t")
     #expect(entries.first { $0.name == "retention.ms" }?.source == .dynamicTopicConfig)
@@ -94,8 +86,7 @@ struct AdminTests {
 
   @Test("moves the log start, and never back")
   func deleteRecords() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try Broker.open(directory.path)
+    let broker = try TestBroker()
     try broker.admin.createTopic("t")
     let partition = TopicPartition("t", 0)
     for number in 0..<10 { try await broker.producer().send("t", value: "\(number)") }
@@ -104,9 +95,8 @@ struct AdminTests {
     #expect(code { try broker.admin.deleteRecords([partition: 11]) } == .offsetOutOfRange)
     #expect(code { try broker.admin.deleteRecords([partition: -2]) } == .offsetOutOfRange)
     #expect(try broker.admin.deleteRecords([partition: -1]) == [partition: 10])
+    try broker.restart()
+    #expect(try broker.admin.describeTopic("t").partitions[0].logStartOffset == 10)
     try broker.close()
-    let again = try Broker.open(directory.path)
-    #expect(try again.admin.describeTopic("t").partitions[0].logStartOffset == 10)
-    try again.close()
   }
 }

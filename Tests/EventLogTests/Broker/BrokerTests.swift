@@ -1,4 +1,5 @@
 import EventLog
+import EventLogTesting
 import Foundation
 import Synchronization
 import Testing
@@ -101,8 +102,8 @@ struct BrokerTests {
 
   @Test("refuses everything once it is closed; closing twice is fine")
   func closed() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try Broker.open(directory.path)
+    let fixture = try TestBroker()
+    let broker = fixture.broker
     try broker.admin.createTopic("t")
     let producer = try broker.producer()
     let consumer = try broker.consumer(group: "g", topics: ["t"])

@@ -1,11 +1,12 @@
 import EventLog
+import EventLogTesting
 import Synchronization
 import Testing
 
 @Suite("A consumer's position")
 struct ConsumerPositionTests {
-  private func broker(_ directory: TemporaryDirectory, records: Int = 10, partitions: Int = 1) async throws -> Broker {
-    let broker = try Broker.open(directory.path)
+  private func broker(records: Int = 10, partitions: Int = 1) async throws -> TestBroker {
+    let broker = try TestBroker()
     try broker.admin.createTopic("t", partitions: partitions)
     let producer = try broker.producer(ProducerConfiguration(acks: .leader))
     for number in 0..<records {
@@ -18,8 +19,7 @@ struct ConsumerPositionTests {
 
   @Test("is what was sought, found out by the reset policy, or an error where there is none")
   func resets() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try await broker(directory)
+    let broker = try await broker()
     for (reset, expected) in [(OffsetReset.earliest, Int64(0)), (.latest, 10)] {
       var configuration = ConsumerConfiguration()
       configuration.autoOffsetReset = reset
@@ -47,8 +47,7 @@ struct ConsumerPositionTests {
 
   @Test("moves by what a poll returned, and a poll returns no more than max.poll.records, also out of one batch")
   func maxPollRecords() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try await broker(directory, records: 0)
+    let broker = try await broker(records: 0)
     try await broker.producer().send((0..<25).map { Record(value: "\($0)") }, to: "t")
     var configuration = ConsumerConfiguration()
     configuration.maxPollRecords = 10
@@ -67,8 +66,7 @@ struct ConsumerPositionTests {
 
   @Test("stays where it is while the partition is paused")
   func paused() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try await broker(directory, partitions: 2)
+    let broker = try await broker(partitions: 2)
     let consumer = try broker.consumer()
     try consumer.assign([t0, TopicPartition("t", 1)])
     try consumer.seekToBeginning()
@@ -82,8 +80,7 @@ struct ConsumerPositionTests {
 
   @Test("can be asked for by time")
   func byTime() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try await broker(directory)
+    let broker = try await broker()
     let consumer = try broker.consumer()
     #expect(
       try consumer.offsetsForTimes([t0: 35]) == [t0: OffsetAndTimestamp(offset: 4, timestamp: 40, leaderEpoch: 0)])
@@ -96,8 +93,7 @@ struct ConsumerPositionTests {
 
   @Test("is waited for: a poll ends when a record comes, when it is woken, and when its task is cancelled")
   func waits() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try await broker(directory, records: 0)
+    let broker = try await broker(records: 0)
     let consumer = try broker.consumer()
     try consumer.assign([t0])
     try consumer.seekToBeginning()
@@ -135,9 +131,8 @@ struct RebalanceListenerTests {
     }
   }
 
-  private func run(_ assignors: [GroupAssignor]) async throws -> ([String], Broker, TemporaryDirectory) {
-    let directory = try TemporaryDirectory()
-    let broker = try Broker.open(directory.path)
+  private func run(_ assignors: [GroupAssignor]) async throws -> ([String], TestBroker) {
+    let broker = try TestBroker()
     try broker.admin.createTopic("t", partitions: 4)
     var configuration = ConsumerConfiguration()
     configuration.group = "g"
@@ -155,24 +150,22 @@ struct RebalanceListenerTests {
     #expect(first.assignment.count == 2)
     #expect(second.assignment.count == 2)
     #expect(first.assignment.isDisjoint(with: second.assignment))
-    return (log.events.withLock { $0 }, broker, directory)
+    return (log.events.withLock { $0 }, broker)
   }
 
   @Test("is told of everything with an eager assignor: all is given up, and then comes what the group gives")
   func eager() async throws {
-    let (events, broker, directory) = try await run([.range])
+    let (events, broker) = try await run([.range])
     #expect(events == ["assigned [0, 1, 2, 3]", "revoked [0, 1, 2, 3]", "assigned [0, 1]"])
     #expect(try broker.admin.listConsumerGroupOffsets("g").count == 4)
     try broker.close()
-    withExtendedLifetime(directory) {}
   }
 
   @Test("is told only of what moves with the cooperative one")
   func cooperative() async throws {
-    let (events, broker, directory) = try await run([.cooperativeSticky])
+    let (events, broker) = try await run([.cooperativeSticky])
     #expect(events.prefix(2) == ["assigned [0, 1, 2, 3]", "revoked [2, 3]"])
     #expect(events.dropFirst(2).allSatisfy { $0 == "assigned []" })
     try broker.close()
-    withExtendedLifetime(directory) {}
   }
 }

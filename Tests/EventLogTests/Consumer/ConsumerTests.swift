@@ -1,13 +1,13 @@
 import EventLog
+import EventLogTesting
 import Testing
 
 @Suite("A consumer")
 struct ConsumerTests {
   @Test("reads in a group what was sent, resumes from what it committed, also after a restart")
   func resumes() async throws {
-    let directory = try TemporaryDirectory()
+    let broker = try TestBroker()
     do {
-      let broker = try Broker.open(directory.path)
       try broker.admin.createTopic("orders", partitions: 4)
       let producer = try broker.producer()
       for number in 0..<100 { try await producer.send("orders", key: "customer-\(number % 10)", value: "\(number)") }
@@ -20,9 +20,8 @@ struct ConsumerTests {
       #expect(seen == 60)
       try await consumer.commit()
       try await consumer.close()
-      try broker.close()
     }
-    let broker = try Broker.open(directory.path)
+    try broker.restart()
     let consumer = try broker.consumer(group: "billing", topics: ["orders"])
     var values: [Int] = []
     while values.count < 40 {
@@ -38,8 +37,7 @@ struct ConsumerTests {
 
   @Test("shares the partitions with the others of its group, and takes theirs over when they leave")
   func shares() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try Broker.open(directory.path)
+    let broker = try TestBroker()
     try broker.admin.createTopic("t", partitions: 4)
     let a = try broker.consumer(group: "g", topics: ["t"])
     _ = try await a.poll(timeout: .zero)

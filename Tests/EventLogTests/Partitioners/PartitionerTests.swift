@@ -1,3 +1,4 @@
+import SegmentStore
 import Testing
 
 @testable import EventLog
@@ -20,7 +21,7 @@ struct PartitionerTests {
 
   @Test("stays with one partition until a batch is full, and treats all alike in the end")
   func sticky() {
-    let sticky = StickyPartition(batchSize: 1000)
+    let sticky = StickyPartition(batchSize: 1000, RandomSource.system.generator(for: ""))
     var counts = [0, 0, 0, 0]
     var last = -1
     var changes = 0
@@ -36,7 +37,7 @@ struct PartitionerTests {
 
   @Test("keeps to the partitions that there are when they change")
   func fewer() {
-    let sticky = StickyPartition(batchSize: 1_000_000)
+    let sticky = StickyPartition(batchSize: 1_000_000, RandomSource.system.generator(for: ""))
     for count in [8, 4, 1, 3] { #expect(sticky.partition(of: count, adding: 1) < count) }
   }
 }

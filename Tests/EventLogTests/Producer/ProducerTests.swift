@@ -1,31 +1,23 @@
 import EventLog
+import EventLogTesting
 import Synchronization
 import Testing
 
 @Suite("A producer")
 struct ProducerTests {
-  private func open(_ directory: TemporaryDirectory, partitions: Int = 1) throws -> Broker {
-    let broker = try Broker.open(directory.path)
+  private func open(partitions: Int = 1) throws -> TestBroker {
+    let broker = try TestBroker()
     try broker.admin.createTopic("t", partitions: partitions)
     return broker
   }
 
-  private func values(_ broker: Broker, partition: Int = 0) async throws -> [String?] {
-    let consumer = try broker.consumer()
-    try consumer.assign([TopicPartition("t", partition)])
-    try consumer.seekToBeginning()
-    var values: [String?] = []
-    while true {
-      let records = try await consumer.poll(timeout: .zero)
-      if records.isEmpty { return values }
-      values += records.map(\.valueString)
-    }
+  private func values(_ broker: TestBroker) async throws -> [String?] {
+    try await broker.drain("t").map(\.valueString)
   }
 
   @Test("says where each record went, with every acks", arguments: Acks.allCases)
   func metadata(acks: Acks) async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     let producer = try broker.producer(ProducerConfiguration(acks: acks))
     for number in 0..<5 {
       let metadata = try await producer.send("t", key: "k", value: "\(number)", timestamp: 77)
@@ -41,8 +33,7 @@ struct ProducerTests {
 
   @Test("keeps null and empty apart, and headers in order, with every codec", arguments: CompressionType.allCases)
   func exact(compression: CompressionType) async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     var configuration = ProducerConfiguration()
     configuration.compression = compression
     let producer = try broker.producer(configuration)
@@ -67,8 +58,7 @@ struct ProducerTests {
 
   @Test("puts records that linger into one batch, and calls back in order")
   func linger() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     var configuration = ProducerConfiguration()
     configuration.linger = .seconds(3600)
     configuration.batchSize = 100_000
@@ -91,8 +81,7 @@ struct ProducerTests {
 
   @Test("gives up what lingers when it is aborted, and says so")
   func abort() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     var configuration = ProducerConfiguration()
     configuration.linger = .seconds(3600)
     let producer = try broker.producer(configuration)
@@ -105,8 +94,7 @@ struct ProducerTests {
 
   @Test("waits for room in its buffer, and only so long")
   func backPressure() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     var configuration = ProducerConfiguration()
     configuration.linger = .seconds(3600)
     configuration.bufferMemory = 1000
@@ -125,8 +113,7 @@ struct ProducerTests {
 
   @Test("refuses bad calls by name, and writes nothing")
   func refusals() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     var configuration = ProducerConfiguration()
     configuration.maxRequestSize = 1000
     let producer = try broker.producer(configuration)
@@ -151,8 +138,7 @@ struct ProducerTests {
 
   @Test("of 64 tasks that wait for the disk together, none loses a record, and they share syncs")
   func groupCommit() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     let producer = try broker.producer()
     try await withThrowingTaskGroup(of: Void.self) { group in
       for task in 0..<64 {
@@ -167,10 +153,25 @@ struct ProducerTests {
     try broker.close()
   }
 
+  @Test("of 64 records that wait for the disk together, the first has a sync of its own, and the others share the next")
+  func sharedSyncs() async throws {
+    let broker = try open()
+    let producer = try broker.producer()
+    let gate = broker.faults.hold(.sync)
+    let before = broker.faults.count(of: .sync)
+    let deliveries = try (0..<64).map { try producer.enqueue(ProducerRecord(topic: "t", value: "\($0)")) }
+    try await gate.reached()
+    #expect(deliveries.allSatisfy { $0.result == nil })
+    #expect(try await values(broker).isEmpty)
+    gate.open()
+    for (number, delivery) in deliveries.enumerated() { #expect(try await delivery.metadata.offset == Int64(number)) }
+    #expect(broker.faults.count(of: .sync) <= before + 2)
+    try broker.close()
+  }
+
   @Test("that is cancelled while it waits stops waiting")
   func cancelled() async throws {
-    let directory = try TemporaryDirectory()
-    let broker = try open(directory)
+    let broker = try open()
     var configuration = ProducerConfiguration()
     configuration.linger = .seconds(3600)
     let producer = try broker.producer(configuration)

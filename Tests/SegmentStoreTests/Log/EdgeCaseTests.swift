@@ -1,6 +1,7 @@
 import Foundation
 import RecordFormat
 import SegmentStore
+import SegmentStoreTesting
 import Testing
 
 @Suite("What is rare, but valid")
@@ -81,7 +82,7 @@ struct EdgeCaseTests {
   @Test("a batch that only a raised segment.bytes allows goes into a segment that was mapped before")
   func raisedSegmentBytes() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     var configuration = LogConfiguration()
     configuration.segmentBytes = 100
     let log = try TestLog(directory.path, configuration, fileSystem: system).open()

@@ -1,6 +1,7 @@
 import Foundation
 import RecordFormat
 import SegmentStore
+import SegmentStoreTesting
 import Testing
 
 @Suite("When the system refuses")
@@ -11,7 +12,7 @@ struct FaultTests {
   @Test("room, the append fails and changes nothing; with room again it goes on")
   func diskFull() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     let log = try TestLog(directory.path, fileSystem: system).open()
     system.fail(.allocate, isPermanent: true, with: Self.diskFull)
     let error = #expect(throws: EventLogError.self) { try log.append("a") }
@@ -27,7 +28,7 @@ struct FaultTests {
   @Test("a new segment, the append fails, no file stays behind, and the next one tries again")
   func rollFails() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     var configuration = LogConfiguration()
     configuration.segmentBytes = 100
     let test = TestLog(directory.path, configuration, fileSystem: system)
@@ -45,7 +46,7 @@ struct FaultTests {
   @Test("a sync, nobody is told that it succeeded, and the partition takes nothing more until it is reopened")
   func syncFails() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     let log = try TestLog(directory.path, fileSystem: system).open()
     try log.append("safe", durably: true)
     system.fail(.syncData, with: Self.broken)
@@ -72,7 +73,7 @@ struct FaultTests {
   @Test("a sync of a segment that was rolled away, that one too is written anew when the log is reopened")
   func syncOfRolledSegmentFails() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     let test = TestLog(directory.path, fileSystem: system)
     let log = try test.open()
     try log.append("safe", durably: true)
@@ -94,7 +95,7 @@ struct FaultTests {
   @Test("room for the indexes, the log closes all the same, and the next opening has all records")
   func closeOnFullDisk() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     let test = TestLog(directory.path, fileSystem: system)
     let log = try test.open()
     for number in 0..<10 { try log.append("value \(number)") }
@@ -110,7 +111,7 @@ struct FaultTests {
   @Test("every sync, nobody waits for ever: neither who wait, nor the closing", arguments: [true, false])
   func everySyncFails(onThreads: Bool) async throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     let test = TestLog(directory.path, fileSystem: system)
     let log = try test.open()
     system.fail(.syncData, isPermanent: true, with: Self.broken)
@@ -135,11 +136,11 @@ struct FaultTests {
 
   @Test(
     "any one call, what was acknowledged is there after reopening, and the log goes on",
-    arguments: [TestFileSystem.Call.open, .write, .allocate, .truncate, .syncData, .syncDirectory, .map, .rename])
-  func anyCall(call: TestFileSystem.Call) throws {
+    arguments: [FaultyFileSystem.Call.open, .write, .allocate, .truncate, .syncData, .syncDirectory, .map, .rename])
+  func anyCall(call: FaultyFileSystem.Call) throws {
     for number in 0..<12 {
       let directory = try TemporaryDirectory()
-      let system = TestFileSystem(root: directory.path)
+      let system = FaultyFileSystem(root: directory.path)
       var configuration = LogConfiguration()
       configuration.segmentBytes = 300
       let test = TestLog(directory.path, configuration, fileSystem: system)
@@ -166,7 +167,7 @@ struct PowerCutTests {
   @Test("what was acknowledged after a kill and a reopening is there, the partition's own name too")
   func namesAfterKill() throws {
     let directory = try TemporaryDirectory()
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     try system.syncDirectory(directory.path)
     let test = TestLog(directory.path, fileSystem: system)
     let log = try test.open()
@@ -186,7 +187,7 @@ struct PowerCutTests {
     var generator = SeededGenerator(seed: seed)
     var configuration = LogConfiguration()
     configuration.segmentBytes = Int.random(in: 200...2000, using: &generator)
-    let system = TestFileSystem(root: directory.path)
+    let system = FaultyFileSystem(root: directory.path)
     try system.syncDirectory(directory.path)
     let log = try TestLog(directory.path, configuration, fileSystem: system).open()
     var acknowledged: [Int64: String] = [:]
