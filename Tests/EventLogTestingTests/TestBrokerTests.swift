@@ -144,8 +144,9 @@ struct ManyTestBrokersTests {
     let clock = ContinuousClock()
     var paths: Set<String> = []
     var best = Duration.seconds(3600)
+    var fewestThreads = Int.max
     // In ten parts, of which the fastest counts: other tests may run beside some of them.
-    for _ in 0..<10 {
+    for part in 0..<10 {
       let start = clock.now
       for _ in 0..<100 {
         try await withTestBroker { broker in
@@ -154,13 +155,14 @@ struct ManyTestBrokersTests {
         }
       }
       best = min(best, clock.now - start)
+      if part >= 5 { fewestThreads = min(fewestThreads, try Self.count("/proc/self/task")) }
     }
     if !Self.isSanitized { #expect(best * 10 < .seconds(5)) }
     #expect(paths.count == 1000)
     for path in paths { #expect(!FileManager.default.fileExists(atPath: path)) }
     // Other tests run beside this one and have threads and files of their own: what counts is that none is of these
-    // brokers, and that there is no thread for each.
-    #expect(try Self.count("/proc/self/task") < threadsBefore + 200)
+    // brokers, and that there is no thread for each of the first five hundred.
+    #expect(fewestThreads < threadsBefore + 200)
     for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
       guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + number) else {
         continue

@@ -11,8 +11,8 @@ enum Tool {
     var error: String
     var text: String { String(decoding: output, as: UTF8.self) }
     var lines: [String] { text.split(separator: "\n").map(String.init) }
-    /// The lines on standard error: an error is one.
-    var errors: [String] { error.split(separator: "\n").map(String.init) }
+    /// The lines on standard error but for warnings: an error is one.
+    var errors: [String] { error.split(separator: "\n").map(String.init).filter { !$0.hasPrefix("warning: ") } }
   }
 
   static func start(_ arguments: [String], input: URL? = nil) throws -> (Process, output: Pipe, error: Pipe) {
