@@ -11,7 +11,8 @@ struct BackupCommand: ParsableCommand {
 
   @Option(name: .shortAndLong, help: "The data directory.") var dir: String
   @Option(name: .long, help: "Where the copy goes: a directory that is empty or not there.") var to: String
-  @Flag(name: .customLong("no-hard-links"), help: "Copy every file, so that the two share none.") var noHardLinks = false
+  @Flag(name: .customLong("no-hard-links"), help: "Copy every file, so that the two share none.")
+  var noHardLinks = false
   @Flag(help: "Print JSON.") var json = false
 
   func run() throws {

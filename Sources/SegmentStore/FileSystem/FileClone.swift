@@ -37,7 +37,8 @@ extension LocalFileSystem {
       let moved = cel_copy_file_range(source.number, file.number, Int(clamping: count - done))
       switch Int32(clamping: moved) {
       case 1...: done += Int64(moved)
-      case 0: throw EventLogError(.inputOutput, "the file became shorter while it was copied", file: path, position: done)
+      case 0:
+        throw EventLogError(.inputOutput, "the file became shorter while it was copied", file: path, position: done)
       // Not between these two file systems: through memory.
       case -EXDEV, -EINVAL, -ENOSYS, -EOPNOTSUPP:
         return try copyThroughMemory(source, path, to: file, target, done..<count)

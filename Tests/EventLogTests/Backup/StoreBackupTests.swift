@@ -16,6 +16,10 @@ struct StoreBackupTests {
     }
   }
 
+  private func end(_ broker: Broker, _ topicPartition: TopicPartition) throws -> Int64 {
+    try broker.admin.listOffsets([topicPartition: .latest])[topicPartition]??.offset ?? 0
+  }
+
   @Test("of a store at work is a store of one moment: each log up to some record, no offset beyond it, nothing damaged")
   func live() async throws {
     let directory = try TemporaryDirectory()
@@ -39,8 +43,7 @@ struct StoreBackupTests {
     for number in 0..<10 {
       // Each is taken of a longer log than the one before.
       let written = (counts.last ?? 0) / 3 + 20
-      while try broker.admin.listOffsets([TopicPartition("t", 2): .latest])[TopicPartition("t", 2)]??.offset ?? 0 < written
-      { await Task.yield() }
+      while try end(broker, TopicPartition("t", 2)) < written { await Task.yield() }
       let target = directory("backup-\(number)")
       let report = try StoreBackup(from: directory("store"), to: target, usesHardLinks: number % 2 == 0).run()
       #expect(report.topics == 1 && report.partitions == 3)
