@@ -121,6 +121,8 @@ let package = Package(
       name: "EventLogServicesTests",
       dependencies: [
         "EventLog", "EventLogServices", "EventLogTesting",
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "Configuration", package: "swift-configuration", condition: services),
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle", condition: services),
         .product(name: "MetricsTestKit", package: "swift-metrics", condition: services),
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: services),

@@ -27,7 +27,7 @@ public struct Telemetry: Sendable {
     self.logger = logger
   }
 
-  var factory: any MetricsFactory { metricsFactory ?? MetricsSystem.currentFactory }
+  var factory: any MetricsFactory { metricsFactory ?? MetricsSystem.factory }
 
   /// The tracer; nil where spans would go nowhere, so that nothing is spent on them.
   var activeTracer: (any Tracer)? {

@@ -36,8 +36,7 @@ extension ConsumerService {
 
   private func startSpan(_ tracer: any Tracer, _ topicPartition: TopicPartition) -> any Span {
     let span = tracer.startAnySpan(
-      "process \(topicPartition.topic)", context: ServiceContext.current ?? .topLevel, ofKind: .consumer,
-      at: DefaultTracerClock.now)
+      "process \(topicPartition.topic)", context: ServiceContext.current ?? .topLevel, ofKind: .consumer)
     span.attributes = Messaging.attributes(.process, topic: topicPartition.topic, clientID: clientID)
     span.attributes["messaging.destination.partition.id"] = "\(topicPartition.partition)"
     if let group = consumer.group { span.attributes["messaging.consumer.group.name"] = group }

@@ -114,7 +114,7 @@ extension ProducerService {
 
   private func startSpan(_ tracer: any Tracer, _ topic: String) -> any Span {
     let span = tracer.startAnySpan(
-      "send \(topic)", context: ServiceContext.current ?? .topLevel, ofKind: .producer, at: DefaultTracerClock.now)
+      "send \(topic)", context: ServiceContext.current ?? .topLevel, ofKind: .producer)
     span.attributes = Messaging.attributes(.send, topic: topic, clientID: clientID)
     return span
   }
