@@ -24,6 +24,22 @@ package struct ControlRecord: Sendable, Equatable {
     self.coordinatorEpoch = coordinatorEpoch
   }
 
+  /// The key of the record: version 0, and the kind.
+  package var key: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendBigEndian(Int16(0))
+    bytes.appendBigEndian(kind.code)
+    return bytes
+  }
+
+  /// The value of a transaction's marker: version 0, and the coordinator's epoch.
+  package var value: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendBigEndian(Int16(0))
+    bytes.appendBigEndian(coordinatorEpoch ?? 0)
+    return bytes
+  }
+
   /// Reads the one record of a control batch.
   package init(decoding batch: RecordBatchView) throws(EventLogError) {
     let records = try batch.records()
