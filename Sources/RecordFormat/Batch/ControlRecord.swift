@@ -1,7 +1,7 @@
 /// What a control batch says: the marker that ends a transaction on a partition (KIP-98).
 package struct ControlRecord: Sendable, Equatable {
   /// Kafka's `ControlRecordType`. The others (leader change, snapshots, KRaft) mean nothing in a data partition.
-  package enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Hashable {
     case abort
     case commit
     case other(Int16)
