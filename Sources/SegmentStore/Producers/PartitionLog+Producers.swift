@@ -129,6 +129,9 @@ extension PartitionLog {
     state.withLock { $0.producers.next(of: id) }
   }
 
+  /// Whether any producer has a transaction open.
+  package var hasOpenTransactions: Bool { firstUnstable.load(ordering: .acquiring) < .max }
+
   /// Where the open transaction of a producer begins; nil where none is open.
   package func transactionStart(of id: Int64) -> Int64? {
     state.withLock { $0.producers.transactionStart(of: id) }

@@ -49,7 +49,7 @@ extension PartitionLog {
 }
 
 @Suite("Sequence numbers of a producer")
-struct ProducerSequenceTests {
+final class ProducerSequenceTests {
   private let directory: TemporaryDirectory
   private let test: TestLog
   private let log: PartitionLog
@@ -58,6 +58,10 @@ struct ProducerSequenceTests {
     directory = try TemporaryDirectory()
     test = TestLog(directory.path)
     log = try test.open()
+  }
+
+  deinit {
+    test.context.shutDown()
   }
 
   private func expect(_ code: EventLogError.Code, _ body: () throws -> Void) {
@@ -169,7 +173,7 @@ struct ProducerSequenceTests {
 }
 
 @Suite("A transaction on a partition")
-struct PartitionTransactionTests {
+final class PartitionTransactionTests {
   private let directory: TemporaryDirectory
   private let test: TestLog
   private let log: PartitionLog
@@ -178,6 +182,10 @@ struct PartitionTransactionTests {
     directory = try TemporaryDirectory()
     test = TestLog(directory.path)
     log = try test.open()
+  }
+
+  deinit {
+    test.context.shutDown()
   }
 
   @Test("holds the last stable offset until it ends, and the earliest one counts")
