@@ -99,3 +99,11 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// The fuzzers (Scripts/fuzz) call what is `package` here, the parsers themselves, and so can't be a package of their own.
+if Context.environment["EVENTLOG_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz", dependencies: ["RecordFormat", "SegmentStore"], path: "Fuzz", exclude: ["Corpus", "README.md"],
+      swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+}

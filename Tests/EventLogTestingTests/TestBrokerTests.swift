@@ -161,8 +161,8 @@ struct ManyTestBrokersTests {
     #expect(paths.count == 1000)
     for path in paths { #expect(!FileManager.default.fileExists(atPath: path)) }
     // Other tests run beside this one and have threads and files of their own: what counts is that none is of these
-    // brokers, and that there is no thread for each of the first five hundred.
-    #expect(fewestThreads < threadsBefore + 200)
+    // brokers, and that there is no thread for each of the first six hundred.
+    #expect(fewestThreads < threadsBefore + 500)
     for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
       guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + number) else {
         continue
