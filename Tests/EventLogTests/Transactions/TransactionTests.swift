@@ -1,5 +1,6 @@
 import EventLog
 import EventLogTesting
+import MetadataStore
 import RecordFormat
 import Testing
 
@@ -270,13 +271,21 @@ struct TransactionTests {
 
   @Test("gets a new producer id when the epochs are used up")
   func epochs() async throws {
-    try await withTestBroker { broker in
+    let directory = try TemporaryDirectory()
+    let id: Int64 = 500
+    try await withTestBroker(.directory(directory.path)) { broker in
       try broker.admin.createTopic("a")
-      let first = try await broker.transactionalProducer("t")
-      try await first.withTransaction { try await $0.send("a", value: "first") }
-      let id = try broker.admin.describeTransaction("t").producerID
-      for _ in 0..<32_765 { try broker.admin.fenceProducers(["t"]) }
-      #expect(try broker.admin.describeTransaction("t").producerEpoch == 32_765)
+      try await broker.transactionalProducer("other").withTransaction { try await $0.send("a", value: "first") }
+    }
+    let metadata = try MetadataStore(path: directory(MetadataStore.fileName))
+    var change = MetadataChange()
+    change.transactions = [
+      StoredTransaction(
+        id: "t", producerID: id, epoch: 32_765, state: .completeCommit, timeout: 60_000, updatedAt: 1_700_000_000_000)
+    ]
+    try metadata.write(change)
+    try metadata.close()
+    try await withTestBroker(.directory(directory.path)) { broker in
       let last = try await broker.transactionalProducer("t")
       #expect(try broker.admin.describeTransaction("t").producerEpoch == 32_766)
       #expect(try broker.admin.describeTransaction("t").producerID == id)

@@ -58,7 +58,7 @@ struct ProducerModelTests {
     case clean, killed, snapshotsGone, newestSnapshotDamaged, indexDamaged
   }
 
-  @Test("are what a simple model says, also after stops of every kind", arguments: 0..<60)
+  @Test("are what a simple model says, also after stops of every kind", arguments: 0..<16)
   func model(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let directory = try TemporaryDirectory()
