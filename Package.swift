@@ -21,6 +21,7 @@ let package = Package(
   name: "eventlog",
   products: [
     .library(name: "EventLog", targets: ["EventLog"]),
+    .library(name: "EventLogSQLite", targets: ["EventLogSQLite"]),
     .library(name: "EventLogTesting", targets: ["EventLogTesting"]),
     .executable(name: "eventlog", targets: ["EventLogTool"]),
   ],
@@ -78,6 +79,10 @@ let package = Package(
       name: "EventLogTesting", dependencies: ["EventLog", "RecordFormat", "SegmentStore", "SegmentStoreTesting"],
       swiftSettings: settings),
 
+    .target(
+      name: "EventLogSQLite", dependencies: ["EventLog", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: settings),
+
     // Floor 5: the tool.
     .executableTarget(
       name: "EventLogTool",
@@ -95,6 +100,8 @@ let package = Package(
     .testTarget(
       name: "EventLogTestingTests", dependencies: ["EventLog", "EventLogTesting"], exclude: ["Golden"],
       swiftSettings: settings),
+    .testTarget(
+      name: "EventLogSQLiteTests", dependencies: ["EventLogSQLite", "EventLogTesting"], swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
