@@ -23,6 +23,9 @@ final class PollSignal: AppendWaiter {
 
   func highWatermarkMoved() { wake() }
 
+  /// Whether a poll waits now.
+  var isWaiting: Bool { state.withLock { $0.waiter != nil } }
+
   /// Calls `observer` once, as soon as somebody waits and nothing has ended that wait.
   func whenWaiting(_ observer: @escaping @Sendable () -> Void) {
     let isWaiting = state.withLock { state -> Bool in

@@ -33,6 +33,9 @@ public struct ProducerConfiguration: Sendable {
   public var partitioner: (any Partitioner)?
   /// Whether the default partitioner treats records with a key as if they had none (`partitioner.ignore.keys`): false.
   public var ignoresKeys = false
+  /// Who sees each record before it is sent and when it is acknowledged, in this order (`interceptor.classes`, which has to
+  /// be set in code).
+  public var interceptors: [any ProducerInterceptor] = []
 
   public init() {}
 
@@ -65,6 +68,10 @@ public struct ProducerConfiguration: Sendable {
         + "an append is never sent twice")
     try properties.refuse("transactional.id", because: "this version has no transactions yet")
     try properties.refuse("partitioner.class", because: "set `partitioner` in code")
+    try properties.refuse("interceptor.classes", because: "set `interceptors` in code")
+    for side in ["key", "value"] {
+      try properties.refuse("\(side).serializer", because: "give the serializers to `Broker.producer(key:value:)`")
+    }
     properties.ignore(
       "bootstrap.servers", "client.id", "retries", "max.in.flight.requests.per.connection", "request.timeout.ms",
       "delivery.timeout.ms", "retry.backoff.ms", "retry.backoff.max.ms", "metadata.max.age.ms",

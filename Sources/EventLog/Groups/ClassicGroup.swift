@@ -168,7 +168,8 @@ struct ClassicGroup {
 
   /// Begins a rebalance: all members have to join again, but for `except`, which just did.
   mutating func prepare(_ environment: GroupEnvironment, except: String?, _ effects: inout GroupEffects) {
-    guard !members.isEmpty else { return }
+    // One that is being prepared goes by the topics as they are when it is complete.
+    guard !members.isEmpty, state != .preparingRebalance || failure != nil else { return }
     let isFirst = state == .empty
     let longest = members.values.map(\.request.rebalanceTimeout).max() ?? 0
     state = .preparingRebalance
@@ -257,6 +258,10 @@ struct ClassicGroup {
       delayLeft -= more
       notBefore = now + more
       hasNewcomers = false
+    }
+    // A poll may wait for longer than `max.poll.interval.ms`: nobody is late who is in one.
+    for (id, member) in members where now >= Self.pollDeadline(member) && member.request.isPolling() {
+      members[id]?.lastPoll = now
     }
     let isOver = state == .preparingRebalance && now >= deadline ?? .max
     let late = members.values.filter { member in

@@ -214,7 +214,9 @@ final class GroupCoordinator: Sendable {
       case .consumer(let group)?:
         try group.validateCommit(memberID: memberID, instanceID: instanceID, epoch: generation)
       case nil:
-        if let memberID { throw .unknownMember(memberID, id) }
+        guard memberID == nil else {
+          throw EventLogError(.groupIDNotFound, "there is no group \(id), and so it has no members that may commit")
+        }
       }
     }
   }

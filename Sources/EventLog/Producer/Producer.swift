@@ -21,6 +21,7 @@ public final class Producer: Sendable {
   let budget: MemoryBudget
   let options: AppendOptions
   let accumulator: RecordAccumulator
+  let interceptors: ProducerInterceptors?
   private let topics: TopicTable
   private let routes: Mutex<Routes>
   private let isClosed = Atomic<Bool>(false)
@@ -57,6 +58,7 @@ public final class Producer: Sendable {
       context: broker.context, options: options, batchSize: configuration.batchSize,
       linger: configuration.linger.milliseconds)
     routes = Mutex(Routes())
+    interceptors = ProducerInterceptors(configuration.interceptors, broker.context.warn)
   }
 
   // MARK: Where a record goes
@@ -172,6 +174,7 @@ public final class Producer: Sendable {
   /// As `flush`; then nothing more can be sent. A second call does nothing.
   public func close() async throws {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    defer { interceptors?.close() }
     try await finish()
   }
 
@@ -179,6 +182,7 @@ public final class Producer: Sendable {
   public func abort() {
     isClosed.store(true, ordering: .releasing)
     accumulator.abort(EventLogError(.illegalState, "the producer was closed before the record was appended"))
+    interceptors?.close()
   }
 
   private func finish() async throws {
