@@ -51,6 +51,18 @@ extension Consumer {
     }
   }
 
+  /// Before this member leaves in the middle of a rebalance: learns what it has, so that it can still commit that.
+  func catchUpBeforeLeaving() async throws {
+    guard let group = configuration.group else { return }
+    let (membership, owned) = state.withLock { ($0.membership, Set($0.positions.keys)) }
+    guard membership.isJoining, let memberID = membership.memberID else { return }
+    if let assignment = broker.groups.catchUp(group, memberID) {
+      try await accept(
+        assignment, owned: owned, isCooperative: configuration.assignors.allSatisfy(\.isCooperative))
+    }
+    state.withLock { $0.membership.isJoining = false }
+  }
+
   private func accept(
     _ assignment: GroupAssignment, owned: Set<TopicPartition>, isCooperative: Bool
   ) async throws {

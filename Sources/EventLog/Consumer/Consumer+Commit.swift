@@ -242,7 +242,7 @@ extension Consumer {
           + "\(broker.configuration.offsetMetadataMaxBytes)"
       ).at(topicPartition)
     }
-    if isMember, isCalled, configuration.groupProtocol == .classic, membership.isJoining {
+    if isMember, isCalled, !isInCallback, configuration.groupProtocol == .classic, membership.isJoining {
       throw EventLogError(
         .rebalanceInProgress,
         "the group is dividing its partitions, and what this consumer will have is not known yet; poll, and commit then")

@@ -181,6 +181,7 @@ public final class Consumer: Sendable {
     try await exclusively {
       try state.withLock { state throws(EventLogError) in try requireOpen(state) }
       defer { try? forgetSubscription() }
+      try await catchUpBeforeLeaving()
       try await leaveGroup()
     }
   }
@@ -239,6 +240,7 @@ public final class Consumer: Sendable {
     try refuseInCallback("close()")
     try await exclusively {
       var failure: (any Error)?
+      do { try await catchUpBeforeLeaving() } catch { failure = error }
       if configuration.group != nil, configuration.enableAutoCommit, !broker.isReadOnly,
         state.withLock({ $0.fenced == nil })
       {
@@ -247,7 +249,7 @@ public final class Consumer: Sendable {
         } catch let error as EventLogError where error.code == .commitFailed {
           broker.context.warn(error)
         } catch {
-          failure = error
+          failure = failure ?? error
         }
       }
       await commitsAreWritten(within: timeout)
@@ -280,8 +282,11 @@ public final class Consumer: Sendable {
     try await Self.$calling.withValue(ObjectIdentifier(self)) { try await body() }
   }
 
+  /// Whether this is the listener, called by this consumer.
+  var isInCallback: Bool { Self.calling == ObjectIdentifier(self) }
+
   func refuseInCallback(_ call: String) throws(EventLogError) {
-    guard Self.calling != ObjectIdentifier(self) else {
+    guard !isInCallback else {
       throw EventLogError(.illegalState, "\(call) can't be called by the consumer's own listener")
     }
   }
@@ -289,7 +294,7 @@ public final class Consumer: Sendable {
   /// Runs `body` unless another task is in one of the consumer's calls. The listener's own calls are part of the poll
   /// that called it.
   func exclusively<T>(_ body: () async throws -> T) async throws -> T {
-    if Self.calling == ObjectIdentifier(self) { return try await body() }
+    if isInCallback { return try await body() }
     guard !isInUse.exchange(true, ordering: .acquiringAndReleasing) else {
       throw EventLogError(.concurrentModification, "another task is using this consumer")
     }

@@ -11,6 +11,8 @@ struct ClassicGroup {
     /// The generation whose assignment it was told.
     var syncedGeneration: Int32 = -1
     var assignment: [TopicPartition] = []
+    /// Whether the current generation gave it something, be it nothing.
+    var hasAssignment = false
     var lastPoll: Int64
     /// When the consumer of a static member went away.
     var awaySince: Int64?
@@ -84,6 +86,7 @@ struct ClassicGroup {
       // A static member that comes back takes its place up again, and whoever still has the place is fenced.
       var member = Member(id: id, request: request, lastPoll: environment.now)
       member.assignment = old.assignment
+      member.hasAssignment = old.hasAssignment
       member.hasJoined = old.hasJoined
       members[id] = member
       instances[instance] = id
@@ -130,6 +133,18 @@ struct ClassicGroup {
         .illegalGeneration, "group \(self.id) is at generation \(self.generation), the member at \(generation)")
     }
     return true
+  }
+
+  /// For a member that is about to leave in the middle of a rebalance: it counts as not having joined, so that nothing moves
+  /// before it has committed and is gone.
+  ///
+  /// - Returns: what the current generation gave it, where it was not told yet.
+  mutating func catchUp(_ id: String) -> GroupAssignment? {
+    guard let member = members[id] else { return nil }
+    members[id]?.hasJoined = false
+    guard state != .empty, generation > 0, member.syncedGeneration != generation, member.hasAssignment else { return nil }
+    members[id]?.syncedGeneration = generation
+    return GroupAssignment(memberID: id, generation: generation, partitions: member.assignment)
   }
 
   // MARK: Leaving
@@ -223,6 +238,7 @@ struct ClassicGroup {
     deadline = nil
     for id in members.keys {
       members[id]?.assignment = (assignment[id] ?? []).sorted()
+      members[id]?.hasAssignment = true
       members[id]?.hasJoined = false
       if members[id]?.awaySince == nil { members[id]?.lastPoll = environment.now }
       if let member = members[id] { effects.wakes.append(member.request.wake) }

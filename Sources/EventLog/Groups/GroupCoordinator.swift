@@ -121,6 +121,15 @@ final class GroupCoordinator: Sendable {
     }
   }
 
+  /// Has a member of a classic group that is about to leave know the generation that it is in. See `ClassicGroup.catchUp`.
+  func catchUp(_ id: String, _ memberID: String) -> GroupAssignment? {
+    state.withLock { state in
+      guard case .classic(var group)? = state.groups[id] else { return nil }
+      defer { state.groups[id] = .classic(group) }
+      return group.catchUp(memberID)
+    }
+  }
+
   /// A member goes. The place of a static one is kept for `session.timeout.ms`, unless it is `evicted`.
   ///
   /// - Returns: whether it was a member.

@@ -1,0 +1,22 @@
+import Foundation
+import Testing
+
+@testable import EventLog
+
+@Suite("Histories of groups")
+struct GroupHistoryTests {
+  /// 600 in all by default; `EVENTLOG_HISTORIES=10000 swift test -c release --filter GroupHistoryTests` runs ten thousand.
+  private static let count =
+    ProcessInfo.processInfo.environment["EVENTLOG_HISTORIES"].flatMap { Int($0) } ?? 600
+
+  @Test(
+    "at random leave every partition with one member, with two never, and move no more than they have to",
+    arguments: GroupHistory.Style.allCases)
+  func histories(style: GroupHistory.Style) throws {
+    let each = max(1, Self.count / GroupHistory.Style.allCases.count)
+    for seed in 1...UInt64(each) {
+      var history = GroupHistory(style, seed: seed)
+      try history.run()
+    }
+  }
+}
