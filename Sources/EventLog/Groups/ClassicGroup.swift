@@ -236,12 +236,13 @@ struct ClassicGroup {
     state = .stable
     self.assignor = assignor
     deadline = nil
-    for id in members.keys {
+    for (id, member) in members {
       members[id]?.assignment = (assignment[id] ?? []).sorted()
       members[id]?.hasAssignment = true
+      // A static member may not have come, and is on its way out then.
+      if member.hasJoined { members[id]?.lastPoll = environment.now }
       members[id]?.hasJoined = false
-      if members[id]?.awaySince == nil { members[id]?.lastPoll = environment.now }
-      if let member = members[id] { effects.wakes.append(member.request.wake) }
+      effects.wakes.append(member.request.wake)
     }
     effects.generations.append((id, generation, assignor.name))
   }

@@ -192,12 +192,18 @@ struct GroupHistory {
 
   /// Has everybody poll until nothing is left to do, and everybody who is away be given up.
   private mutating func settle() throws {
-    for round in 0..<6 {
-      if round < 4 { pass(400) }
-      for _ in 0..<2 {
-        for index in members.indices { try members[index].poll(coordinator) }
-        try expectNoDoubles()
-      }
+    try pollAll(after: 0)
+    for _ in 0..<12 where Set(coordinator.describe("g")?.members.map(\.id) ?? []) != Set(members.compactMap(\.id)) {
+      try pollAll(after: 400)
+    }
+    for _ in 0..<4 { try pollAll(after: 0) }
+  }
+
+  private mutating func pollAll(after milliseconds: Int64) throws {
+    if milliseconds > 0 { pass(milliseconds) }
+    for index in members.indices {
+      try members[index].poll(coordinator)
+      try expectNoDoubles()
     }
   }
 
