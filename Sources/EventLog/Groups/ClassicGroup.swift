@@ -183,8 +183,9 @@ struct ClassicGroup {
 
   /// Begins a rebalance: all members have to join again, but for `except`, which just did.
   mutating func prepare(_ environment: GroupEnvironment, except: String?, _ effects: inout GroupEffects) {
-    // One that is being prepared goes by the topics as they are when it is complete.
-    guard !members.isEmpty, state != .preparingRebalance || failure != nil else { return }
+    guard !members.isEmpty else { return }
+    // One that is being prepared is complete when all have come; it goes by the topics as they are then.
+    if state == .preparingRebalance, failure == nil { return }
     let isFirst = state == .empty
     let longest = members.values.map(\.request.rebalanceTimeout).max() ?? 0
     state = .preparingRebalance
@@ -199,6 +200,15 @@ struct ClassicGroup {
     for id in members.keys where id != except {
       members[id]?.hasJoined = false
       if let member = members[id] { effects.wakes.append(member.request.wake) }
+    }
+  }
+
+  /// Topics came, grew or went: all members have to say anew what they hold.
+  mutating func topicsChanged(_ environment: GroupEnvironment, _ effects: inout GroupEffects) {
+    guard state == .preparingRebalance, failure == nil else { return prepare(environment, except: nil, &effects) }
+    for (id, member) in members where member.hasJoined {
+      members[id]?.hasJoined = false
+      effects.wakes.append(member.request.wake)
     }
   }
 

@@ -93,9 +93,7 @@ struct ConsumerGroup {
       members[id] = Member(id: id, request: request, epoch: old.epoch, lastPoll: environment.now)
       instances[instance] = id
       target[id] = target.removeValue(forKey: oldID)
-      for partition in old.assigned.union(old.pendingRevocation) where owners[partition] == oldID {
-        owners[partition] = nil
-      }
+      release(old.assigned.union(old.pendingRevocation), of: oldID, &effects)
       if old.request.subscription != request.subscription { updateTarget(environment, &effects) }
       members[id]?.state = .unreleasedPartitions
       return id

@@ -199,7 +199,7 @@ final class GroupCoordinator: Sendable {
         switch group {
         case .classic(var group):
           guard group.members.values.contains(where: { $0.request.subscription.concerns(topics) }) else { continue }
-          group.prepare(environment, except: nil, &effects)
+          group.topicsChanged(environment, &effects)
           state.groups[id] = .classic(group)
         case .consumer(var group):
           guard group.members.values.contains(where: { $0.request.subscription.concerns(topics) }) else { continue }

@@ -80,7 +80,10 @@ struct GroupHistory {
   }
 
   private mutating func newMember() -> SimulatedMember {
-    let free: [String] = (0..<3).map { "s\($0)" }.filter { name in !members.contains { $0.instanceID == name } }
+    var taken = Set(members.compactMap(\.instanceID))
+    // KIP-848's protocol keeps the name of one that crashed for as long as it counts as alive.
+    if style == .consumerProtocol { taken.formUnion(coordinator.describe("g")?.members.compactMap(\.instanceID) ?? []) }
+    let free = (0..<3).map { "s\($0)" }.filter { !taken.contains($0) }
     var member = SimulatedMember([])
     if Int.random(in: 0..<4, using: &generator) == 0 { member.instanceID = free.randomElement(using: &generator) }
     member.subscription = subscription()
@@ -196,7 +199,7 @@ struct GroupHistory {
     for _ in 0..<12 where Set(coordinator.describe("g")?.members.map(\.id) ?? []) != Set(members.compactMap(\.id)) {
       try pollAll(after: 400)
     }
-    for _ in 0..<4 { try pollAll(after: 0) }
+    for _ in 0..<8 { try pollAll(after: 0) }
   }
 
   private mutating func pollAll(after milliseconds: Int64) throws {
@@ -258,7 +261,8 @@ struct GroupHistory {
       let old = member.id.flatMap { before[$0] } ?? []
       let lost = old.subtracting(member.owned).count
       moved += lost
-      if style.keepsWhatItCan, member.given != lost {
+      // With unequal subscriptions Kafka's classic assignor may divide what was given up otherwise than it meant to.
+      if style.keepsWhatItCan, hasEqualSubscriptions || style == .consumerProtocol, member.given != lost {
         throw fault("\(member.id ?? "?") gave up \(member.given) partitions, and \(lost) were to move (change \(change))")
       }
     }
