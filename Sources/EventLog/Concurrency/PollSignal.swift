@@ -53,7 +53,7 @@ final class PollSignal: AppendWaiter {
       return (waiter, state.observers)
     }
     guard let waiter else { return }
-    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { waiter.complete(.success(())) } }
+    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { [weak self] in self?.wake() } }
     defer {
       if let timer { timekeeper.cancel(timer) }
       state.withLock { $0.waiter = nil }
