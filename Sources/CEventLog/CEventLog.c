@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -33,6 +34,14 @@ int cel_fallocate(int fd, off_t offset, off_t length) {
 
 int cel_populate_write(void *address, size_t length) {
   return madvise(address, length, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+}
+
+ssize_t cel_copy_file_range(int from, int to, size_t length) {
+  ssize_t moved;
+  do {
+    moved = copy_file_range(from, NULL, to, NULL, length, 0);
+  } while (moved < 0 && errno == EINTR);
+  return moved < 0 ? -errno : moved;
 }
 
 int cel_advise_large_pages(void *address, size_t length, int wanted) {
