@@ -16,11 +16,15 @@ extension Producer {
 
   @inline(__always)
   private func appendAsIs(_ record: ProducerRecord) throws -> RecordMetadata {
-    let route = try route(record.topic)
-    let log = try log(route, partition: record.partition, record.record)
-    try checkSize(Self.size(record.record), log.topicPartition)
-    let result = try log.append(record: record.record, options)
-    if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
+    let log = try noting { () throws(EventLogError) in
+      let log = try self.log(try route(record.topic), partition: record.partition, record.record)
+      try checkSize(Self.size(record.record), log.topicPartition)
+      return log
+    }
+    let result = try append(to: log) { options throws(EventLogError) in
+      try log.append(record: record.record, options)
+    }
+    if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
     return metadata(record.record, result, index: 0, log.topicPartition)
   }
 
@@ -34,11 +38,16 @@ extension Producer {
       let record = Record(copying: key, value, headers: headers, timestamp: timestamp)
       return try append([record], to: topicPartition)
     }
-    let log = try log(topicPartition)
     let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
-    try checkSize(size, topicPartition)
-    let result = try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
-    if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
+    let log = try noting { () throws(EventLogError) in
+      let log = try self.log(topicPartition)
+      try checkSize(size, topicPartition)
+      return log
+    }
+    let result = try append(to: log) { options throws(EventLogError) in
+      try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
+    }
+    if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
     return batch(result, topicPartition)
   }
 
@@ -55,9 +64,11 @@ extension Producer {
 
   @inline(__always)
   private func appendAsIs(_ records: [Record], _ topicPartition: TopicPartition) throws -> BatchMetadata {
-    let log = try log(topicPartition)
-    let result = try log.append(records: records.span, options)
-    if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
+    let log = try noting { () throws(EventLogError) in try self.log(topicPartition) }
+    let result = try append(to: log) { options throws(EventLogError) in
+      try log.append(records: records.span, options)
+    }
+    if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
     return batch(result, topicPartition)
   }
 
@@ -79,7 +90,7 @@ extension Producer {
   private func sendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) async throws -> [RecordMetadata] {
     try Task.checkCancellation()
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
-    if configuration.acks == .all { for (log, end) in ends { try await durable(log, upTo: end) } }
+    if awaitsDisk { for (log, end) in ends { try await durable(log, upTo: end) } }
     return result
   }
 
@@ -94,19 +105,21 @@ extension Producer {
 
   private func appendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) throws -> [RecordMetadata] {
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
-    if configuration.acks == .all { for (log, end) in ends { try log.waitUntilDurable(upTo: end) } }
+    if awaitsDisk { for (log, end) in ends { try log.waitUntilDurable(upTo: end) } }
     return result
   }
 
   private func appendAll(
     _ records: [Record], to topic: String, partition: Int?
   ) throws(EventLogError) -> (metadata: [RecordMetadata], ends: [(PartitionLog, Int64)]) {
-    let route = try route(topic)
     var groups: [Int: (log: PartitionLog, indexes: [Int])] = [:]
-    for index in records.indices {
-      let log = try log(route, partition: partition, records[index])
-      try checkSize(Self.size(records[index]), log.topicPartition)
-      groups[log.topicPartition.partition, default: (log, [])].indexes.append(index)
+    try noting { () throws(EventLogError) in
+      let route = try route(topic)
+      for index in records.indices {
+        let log = try self.log(route, partition: partition, records[index])
+        try checkSize(Self.size(records[index]), log.topicPartition)
+        groups[log.topicPartition.partition, default: (log, [])].indexes.append(index)
+      }
     }
     var metadata: [Int: RecordMetadata] = [:]
     var ends: [(PartitionLog, Int64)] = []
@@ -125,7 +138,9 @@ extension Producer {
         let indexes = chunk.isEmpty ? [rest[rest.startIndex]] : chunk
         rest = rest.dropFirst(indexes.count)
         let batch = indexes.map { records[$0] }
-        let result = try group.log.append(records: batch.span, options)
+        let result = try append(to: group.log) { options throws(EventLogError) in
+          try group.log.append(records: batch.span, options)
+        }
         for (place, index) in indexes.enumerated() {
           metadata[index] = self.metadata(records[index], result, index: place, group.log.topicPartition)
         }
@@ -135,7 +150,7 @@ extension Producer {
     return (records.indices.compactMap { metadata[$0] }, ends)
   }
 
-  private func batch(_ result: AppendResult, _ topicPartition: TopicPartition) -> BatchMetadata {
+  func batch(_ result: AppendResult, _ topicPartition: TopicPartition) -> BatchMetadata {
     BatchMetadata(
       topicPartition: topicPartition, baseOffset: configuration.acks == .none ? -1 : result.baseOffset,
       recordCount: Int(result.lastOffset - result.baseOffset + 1), logAppendTime: result.logAppendTime)
