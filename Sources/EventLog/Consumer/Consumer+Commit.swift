@@ -245,7 +245,8 @@ extension Consumer {
     if isMember, isCalled, !isInCallback, configuration.groupProtocol == .classic, membership.isJoining {
       throw EventLogError(
         .rebalanceInProgress,
-        "the group is dividing its partitions, and what this consumer will have is not known yet; poll, and commit then")
+        "the group is dividing its partitions, and what this consumer will have is not known yet; poll, and commit then"
+      )
     }
     do throws(EventLogError) {
       try broker.groups.validateCommit(

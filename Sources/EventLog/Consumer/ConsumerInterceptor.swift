@@ -58,6 +58,7 @@ final class ConsumerInterceptors: Sendable {
 extension EventLogError {
   /// What an interceptor threw, which nobody but the log hears of.
   static func interceptor(_ interceptor: Any, _ method: String, _ error: any Error) -> EventLogError {
-    EventLogError(.illegalState, "\(method) of the interceptor \(type(of: interceptor)) threw, and was passed over: \(error)")
+    EventLogError(
+      .illegalState, "\(method) of the interceptor \(type(of: interceptor)) threw, and was passed over: \(error)")
   }
 }

@@ -142,7 +142,7 @@ struct ClassicGroup {
   mutating func catchUp(_ id: String) -> GroupAssignment? {
     guard let member = members[id] else { return nil }
     members[id]?.hasJoined = false
-    guard state != .empty, generation > 0, member.syncedGeneration != generation, member.hasAssignment else { return nil }
+    guard state != .empty, member.syncedGeneration != generation, member.hasAssignment else { return nil }
     members[id]?.syncedGeneration = generation
     return GroupAssignment(memberID: id, generation: generation, partitions: member.assignment)
   }

@@ -115,7 +115,8 @@ extension Serializer {
   }
 
   /// The raw values of an enumeration, or the like, as whole numbers, the highest byte first.
-  public static func raw<Value>(_ type: Value.Type) -> Self where Self == RawSerde<Value, IntegerSerde<Value.RawValue>> {
+  public static func raw<Value>(_ type: Value.Type) -> Self
+  where Self == RawSerde<Value, IntegerSerde<Value.RawValue>> {
     RawSerde(IntegerSerde())
   }
 }
@@ -130,7 +131,8 @@ extension Deserializer {
   }
 
   /// The raw values of an enumeration, or the like, as whole numbers, the highest byte first.
-  public static func raw<Value>(_ type: Value.Type) -> Self where Self == RawSerde<Value, IntegerSerde<Value.RawValue>> {
+  public static func raw<Value>(_ type: Value.Type) -> Self
+  where Self == RawSerde<Value, IntegerSerde<Value.RawValue>> {
     RawSerde(IntegerSerde())
   }
 }

@@ -187,7 +187,9 @@ extension Consumer {
   /// to be looked at again.
   func rewind(to offset: Int64, of topicPartition: TopicPartition, andBefore batches: ArraySlice<ConsumerBatch> = []) {
     var first = [topicPartition: offset]
-    for batch in batches where first[batch.topicPartition] == nil { first[batch.topicPartition] = batch.offsets.lowerBound }
+    for batch in batches where first[batch.topicPartition] == nil {
+      first[batch.topicPartition] = batch.offsets.lowerBound
+    }
     state.withLock { state in
       for (partition, offset) in first { state.positions[partition]?.seek(to: offset) }
       state.order.removeAll { first[$0] != nil }

@@ -20,7 +20,7 @@ struct ConsumerCommitTests {
     return consumer
   }
 
-  @Test("happen by themselves in the poll after auto.commit.interval.ms, with what earlier polls returned, and on close")
+  @Test("happen by themselves in the poll after auto.commit.interval.ms, with what polls before returned, and on close")
   func automatic() async throws {
     let clock = TestClock()
     try await withTestBroker(clock: clock) { broker in

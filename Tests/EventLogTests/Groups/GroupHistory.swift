@@ -222,7 +222,8 @@ struct GroupHistory {
     let expected = Set(wanted.flatMap { topic in (0..<(topics[topic] ?? 0)).map { TopicPartition(topic, $0) } })
     let owned = Set(members.flatMap(\.owned))
     guard owned == expected else {
-      throw fault("nobody has \(expected.subtracting(owned).sorted()), too much is \(owned.subtracting(expected).sorted())")
+      let (missing, surplus) = (expected.subtracting(owned), owned.subtracting(expected))
+      throw fault("nobody has \(missing.sorted()), too much is \(surplus.sorted())")
     }
     for member in members {
       guard member.owned.allSatisfy({ member.subscription.resolve(topics).contains($0.topic) }) else {
@@ -263,7 +264,8 @@ struct GroupHistory {
       moved += lost
       // With unequal subscriptions Kafka's classic assignor may divide what was given up otherwise than it meant to.
       if style.keepsWhatItCan, hasEqualSubscriptions || style == .consumerProtocol, member.given != lost {
-        throw fault("\(member.id ?? "?") gave up \(member.given) partitions, and \(lost) were to move (change \(change))")
+        throw fault(
+          "\(member.id ?? "?") gave up \(member.given) partitions, and \(lost) were to move (change \(change))")
       }
     }
     guard hasEqualSubscriptions else { return }
@@ -283,7 +285,8 @@ struct GroupHistory {
 
   private func expectRisingGenerations() throws {
     let generations = world.generations.withLock { $0 }
-    guard zip(generations, generations.dropFirst()).allSatisfy({ $0 < $1 }) else { throw fault("a generation came twice") }
+    let isRising = zip(generations, generations.dropFirst()).allSatisfy { $0 < $1 }
+    guard isRising else { throw fault("a generation came twice") }
   }
 
   private func fault(_ text: String) -> Fault {

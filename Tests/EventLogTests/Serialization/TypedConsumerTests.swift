@@ -49,7 +49,9 @@ struct TypedConsumerTests {
     #expect(
       try await roundTrip([(Status.paid, Level.high)], RawSerde(StringSerde()), RawSerde(IntegerSerde()))
         == [[255, 254]])
-    let reversed = Serde<String> { Array($0.utf8.reversed()) } deserialize: {
+    let reversed = Serde<String> {
+      Array($0.utf8.reversed())
+    } deserialize: {
       String(decoding: $0.reversed(), as: UTF8.self)
     }
     #expect(try await roundTrip([("k", "abc")], StringSerde(), reversed) == [Array("cba".utf8)])
@@ -135,7 +137,11 @@ struct TypedConsumerTests {
     try await withTestBroker { broker in
       try broker.admin.createTopic("t")
       struct Secret: Error {}
-      let failing = Serde<Int> { _ in throw Secret() } deserialize: { _ in 0 }
+      let failing = Serde<Int> { _ in
+        throw Secret()
+      } deserialize: { _ in
+        0
+      }
       let producer = try broker.broker.producer(key: .string, value: failing)
       let error = await #expect(throws: EventLogError.self) { try await producer.send("t", value: 1) }
       #expect(error?.code == .serialization)
