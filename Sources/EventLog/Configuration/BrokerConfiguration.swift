@@ -47,7 +47,20 @@ public struct BrokerConfiguration: Sendable {
   ///
   /// - Throws: `invalidConfig` for a name that is unknown or a value out of range.
   public init(properties: [String: String]) throws {
-    var properties = Properties(properties, of: "broker")
+    try self.init(Properties(properties, of: "broker"))
+  }
+
+  /// From a source that is asked for Kafka's names one by one, such as a process's environment. A name that nobody asks for,
+  /// because it is mistyped, goes unnoticed.
+  ///
+  /// - Parameter lookup: the value that a name has; nil where it has none.
+  /// - Throws: `invalidConfig` for a name that is not supported, or a value out of range.
+  public init(lookup: @escaping (_ name: String) -> String?) throws {
+    try self.init(Properties(lookup, of: "broker"))
+  }
+
+  private init(_ source: Properties) throws {
+    var properties = source
     try properties.boolean("auto.create.topics.enable") { autoCreateTopics = $0 }
     try properties.integer("num.partitions", in: 1...100_000) { defaultPartitions = Int($0) }
     try properties.duration("log.flush.offset.checkpoint.interval.ms") { checkpointInterval = $0 }

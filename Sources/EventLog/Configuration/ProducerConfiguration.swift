@@ -60,7 +60,20 @@ public struct ProducerConfiguration: Sendable {
   ///
   /// - Throws: `invalidConfig` for a name that is unknown or not supported, or a value out of range.
   public init(properties: [String: String]) throws {
-    var properties = Properties(properties, of: "producer")
+    try self.init(Properties(properties, of: "producer"))
+  }
+
+  /// From a source that is asked for Kafka's names one by one, such as a process's environment. A name that nobody asks for,
+  /// because it is mistyped, goes unnoticed.
+  ///
+  /// - Parameter lookup: the value that a name has; nil where it has none.
+  /// - Throws: `invalidConfig` for a name that is not supported, or a value out of range.
+  public init(lookup: @escaping (_ name: String) -> String?) throws {
+    try self.init(Properties(lookup, of: "producer"))
+  }
+
+  private init(_ source: Properties) throws {
+    var properties = source
     try properties.choice("acks", [("all", Acks.all), ("-1", .all), ("1", .leader), ("0", .none)]) { acks = $0 }
     try properties.choice("compression.type", CompressionType.allCases.map { ($0.name, $0) }) { compression = $0 }
     for codec in ["gzip", "lz4", "zstd"] {
