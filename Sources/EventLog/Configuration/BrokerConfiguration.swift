@@ -27,6 +27,15 @@ public struct BrokerConfiguration: Sendable {
   public var offsetsRetention: Duration = .seconds(7 * 86_400)
   /// How often that is looked at (`offsets.retention.check.interval.ms`): 10 min.
   public var offsetsRetentionCheckInterval: Duration = .seconds(600)
+  /// The longest `transaction.timeout.ms` that a producer may have (`transaction.max.timeout.ms`): 15 min.
+  public var transactionMaxTimeout: Duration = .seconds(900)
+  /// How long a `transactional.id` is kept that nothing is done with (`transactional.id.expiration.ms`): 7 days.
+  public var transactionalIDExpiration: Duration = .seconds(7 * 86_400)
+  /// How long a partition remembers a producer that does not write (`producer.id.expiration.ms`): 1 day. One whose transaction
+  /// is open, or that has a name, is never forgotten.
+  public var producerIDExpiration: Duration = .seconds(86_400)
+  /// How often that is looked at (`producer.id.expiration.check.interval.ms`): 10 min.
+  public var producerIDExpirationCheckInterval: Duration = .seconds(600)
   /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
   public var mappedSegments = 256
   /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
@@ -38,7 +47,20 @@ public struct BrokerConfiguration: Sendable {
   ///
   /// - Throws: `invalidConfig` for a name that is unknown or a value out of range.
   public init(properties: [String: String]) throws {
-    var properties = Properties(properties, of: "broker")
+    try self.init(Properties(properties, of: "broker"))
+  }
+
+  /// From a source that is asked for Kafka's names one by one, such as a process's environment. A name that nobody asks for,
+  /// because it is mistyped, goes unnoticed.
+  ///
+  /// - Parameter lookup: the value that a name has; nil where it has none.
+  /// - Throws: `invalidConfig` for a name that is not supported, or a value out of range.
+  public init(lookup: @escaping (_ name: String) -> String?) throws {
+    try self.init(Properties(lookup, of: "broker"))
+  }
+
+  private init(_ source: Properties) throws {
+    var properties = source
     try properties.boolean("auto.create.topics.enable") { autoCreateTopics = $0 }
     try properties.integer("num.partitions", in: 1...100_000) { defaultPartitions = Int($0) }
     try properties.duration("log.flush.offset.checkpoint.interval.ms") { checkpointInterval = $0 }
@@ -52,6 +74,12 @@ public struct BrokerConfiguration: Sendable {
     }
     try properties.duration("offsets.retention.check.interval.ms", in: 1...Int64.max) {
       offsetsRetentionCheckInterval = $0
+    }
+    try properties.duration("transaction.max.timeout.ms", in: 1...Int64(Int32.max)) { transactionMaxTimeout = $0 }
+    try properties.duration("transactional.id.expiration.ms", in: 1...Int64.max) { transactionalIDExpiration = $0 }
+    try properties.duration("producer.id.expiration.ms", in: 1...Int64.max) { producerIDExpiration = $0 }
+    try properties.duration("producer.id.expiration.check.interval.ms", in: 1...Int64.max) {
+      producerIDExpirationCheckInterval = $0
     }
     for (broker, topic) in Self.topicTwins {
       if let value = properties.take(broker) { topicDefaults[topic] = value }
@@ -86,6 +114,15 @@ public struct BrokerConfiguration: Sendable {
       throw EventLogError(
         .invalidConfig,
         "offsets.retention.minutes and offsets.retention.check.interval.ms have to be more than zero")
+    }
+    let transactionTimes = [
+      transactionMaxTimeout, transactionalIDExpiration, producerIDExpiration, producerIDExpirationCheckInterval,
+    ]
+    guard transactionTimes.allSatisfy({ $0 > .zero }) else {
+      throw EventLogError(
+        .invalidConfig,
+        "transaction.max.timeout.ms, transactional.id.expiration.ms, producer.id.expiration.ms and its check interval have "
+          + "to be more than zero")
     }
     _ = try TopicConfigs.normalize(topicDefaults, defaults: [:])
   }

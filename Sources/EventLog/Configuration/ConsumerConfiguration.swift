@@ -93,6 +93,8 @@ public struct ConsumerConfiguration: Sendable {
   /// How the group divides partitions, the first that all members have (`partition.assignment.strategy`): range and
   /// cooperative-sticky. Each needs a name of its own.
   public var assignors: [GroupAssignor] = [.range, .cooperativeSticky]
+  /// Who sees what polls return and what is committed, in this order (`interceptor.classes`, which has to be set in code).
+  public var interceptors: [any ConsumerInterceptor] = []
 
   public init() {}
 
@@ -100,7 +102,20 @@ public struct ConsumerConfiguration: Sendable {
   ///
   /// - Throws: `invalidConfig` for a name that is unknown or not supported, or a value out of range.
   public init(properties: [String: String]) throws {
-    var properties = Properties(properties, of: "consumer")
+    try self.init(Properties(properties, of: "consumer"))
+  }
+
+  /// From a source that is asked for Kafka's names one by one, such as a process's environment. A name that nobody asks for,
+  /// because it is mistyped, goes unnoticed.
+  ///
+  /// - Parameter lookup: the value that a name has; nil where it has none.
+  /// - Throws: `invalidConfig` for a name that is not supported, or a value out of range.
+  public init(lookup: @escaping (_ name: String) -> String?) throws {
+    try self.init(Properties(lookup, of: "consumer"))
+  }
+
+  private init(_ source: Properties) throws {
+    var properties = source
     if let id = properties.take("group.id") { group = id }
     if let text = properties.take("auto.offset.reset") { autoOffsetReset = try OffsetReset(text) }
     try properties.boolean("enable.auto.commit") { enableAutoCommit = $0 }
@@ -144,6 +159,10 @@ public struct ConsumerConfiguration: Sendable {
     try properties.boolean("exclude.internal.topics") { excludeInternalTopics = $0 }
     try properties.boolean("allow.auto.create.topics") { allowAutoCreateTopics = $0 }
     try properties.duration("default.api.timeout.ms") { defaultAPITimeout = $0 }
+    try properties.refuse("interceptor.classes", because: "set `interceptors` in code")
+    for side in ["key", "value"] {
+      try properties.refuse("\(side).deserializer", because: "give the deserializers to `Broker.consumer(key:value:)`")
+    }
     properties.ignore(
       "bootstrap.servers", "client.id", "client.rack", "heartbeat.interval.ms", "request.timeout.ms",
       "retry.backoff.ms",

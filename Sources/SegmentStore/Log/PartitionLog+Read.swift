@@ -49,13 +49,13 @@ extension PartitionLog {
       ).at(topicPartition)
     }
     let highWatermark = highWatermark
-    let end = isolation == .readCommitted ? try lastStableOffset() : highWatermark
+    let end = isolation == .readCommitted ? lastStableOffset : highWatermark
     var result = FetchedBatches(
       nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
     guard offset < end else { return result }
     do throws(EventLogError) {
       try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
-      if isolation == .readCommitted { dropAborted(&result.batches) }
+      if isolation == .readCommitted { dropAborted(&result, from: offset) }
     } catch {
       throw error.at(topicPartition)
     }

@@ -30,15 +30,18 @@ extension PartitionReader {
 
   /// Visits all batches, markers too, in the order of offsets, until `visit` says false. `batch` gives a copy.
   ///
-  /// - Parameter timestamp: closed segments whose time index says that they have nothing as young are left out.
+  /// - Parameters:
+  ///   - timestamp: closed segments whose time index says that they have nothing as young are left out.
+  ///   - offset: segments that lie wholly below it are left out.
   /// - Throws: `corruptMessage` where a batch is damaged that the owner has long finished.
   func forEachBatch(
-    skippingSegmentsBelow timestamp: Int64 = .min,
+    skippingSegmentsBelow timestamp: Int64 = .min, from offset: Int64 = .min,
     _ visit: (RecordBatchHeader, () throws(EventLogError) -> RecordBatchView) throws(EventLogError) -> Bool
   ) throws(EventLogError) {
     do throws(EventLogError) {
       let bases = try bases()
-      for base in bases {
+      for (number, base) in bases.enumerated() {
+        if number + 1 < bases.count, bases[number + 1] <= offset { continue }
         let files = SegmentFiles(directory: directory, baseOffset: base)
         let isLast = base == bases.last
         if !isLast, timestamp > .min, let largest = largestTimestamp(files), largest < timestamp { continue }

@@ -15,6 +15,10 @@ package final class StoreContext: Sendable {
   let populateThread: WorkerPool
   let contents: SegmentContentsCache
   private let descriptorsLeft: Atomic<Int>
+  /// `producer.id.expiration.ms`
+  package let producerIDExpiration: Int64
+  /// The ids of named producers, which never expire.
+  private let keptProducers = Mutex<Set<Int64>>([])
   /// Told of what a user should know and no call can return: a torn tail that was cut, an index that was rebuilt.
   package let warn: @Sendable (EventLogError) -> Void
 
@@ -23,11 +27,13 @@ package final class StoreContext: Sendable {
   ///   - warn: told of what was repaired.
   package init(
     fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, random: RandomSource = .system,
-    closedSegmentsKept: Int = 256, warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
+    closedSegmentsKept: Int = 256, producerIDExpiration: Int64 = 86_400_000,
+    warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
   ) {
     self.fileSystem = fileSystem
     self.time = time
     self.random = random
+    self.producerIDExpiration = producerIDExpiration
     self.warn = warn
     timekeeper = Timekeeper(time: time)
     syncThreads = WorkerPool(threads: 4)
@@ -46,6 +52,13 @@ package final class StoreContext: Sendable {
     syncThreads.shutDown()
     populateThread.shutDown()
   }
+
+  /// Has what is known of a producer kept for ever, however long it does not write.
+  package func keepProducer(_ id: Int64) {
+    keptProducers.withLock { _ = $0.insert(id) }
+  }
+
+  var producersKept: Set<Int64> { keptProducers.withLock { $0 } }
 
   /// Whether one more segment may keep its descriptor open. Others open theirs for each sync.
   func takeDescriptor() -> Bool {

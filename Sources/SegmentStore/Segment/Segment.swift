@@ -12,6 +12,8 @@ package final class Segment: Sendable {
   /// Bytes of whole batches.
   private let publishedSize: Atomic<Int>
   private let slot = Mutex(Slot())
+  /// The transactions whose ABORT markers lie in the segment; nil where there are none.
+  private let transactionIndex = Mutex<AppendOnlyArray<AbortedTransaction>?>(nil)
 
   /// The active segment's contents are pinned: its writer stores into them, and they must not be loaded a second time.
   private struct Slot {
@@ -69,6 +71,23 @@ package final class Segment: Sendable {
     slot.withLock { slot in
       if !slot.isPinned { slot.contents = nil }
     }
+  }
+
+  // MARK: Aborted transactions
+
+  /// In the order of their markers; nil where there are none.
+  var aborted: AppendOnlyArray<AbortedTransaction>? { transactionIndex.withLock { $0 } }
+  var abortedCount: Int { aborted?.count ?? 0 }
+
+  /// Adds one. There is one caller at a time.
+  func add(_ aborted: AbortedTransaction) {
+    let index = transactionIndex.withLock { index -> AppendOnlyArray<AbortedTransaction> in
+      if let index { return index }
+      let made = AppendOnlyArray<AbortedTransaction>()
+      index = made
+      return made
+    }
+    index.append(aborted)
   }
 
   /// The largest timestamp of the segment's records, or nil where it has none.
