@@ -25,6 +25,20 @@ enum BrokerConfigs {
         documentation: "How often the recovery points are written down."
       ) { String($0.checkpointInterval.milliseconds) },
       Definition(
+        name: "log.dirs.full.policy", type: "STRING",
+        documentation: "What happens at log.dirs.max.bytes: refuse, or drop-oldest."
+      ) { $0.logDirsFullPolicy.rawValue },
+      Definition(
+        name: "log.dirs.max.bytes", type: "LONG", documentation: "The most bytes of all logs together; -1 for no cap."
+      ) { String($0.logDirsMaxBytes ?? -1) },
+      Definition(
+        name: "log.initial.task.delay.ms", type: "LONG",
+        documentation: "How long after the opening retention is first looked at."
+      ) { String($0.initialTaskDelay.milliseconds) },
+      Definition(
+        name: "log.retention.check.interval.ms", type: "LONG", documentation: "How often retention is looked at."
+      ) { String($0.retentionCheckInterval.milliseconds) },
+      Definition(
         name: "num.partitions", type: "INT",
         documentation: "Partitions of a topic that is made without saying how many."
       ) { String($0.defaultPartitions) },

@@ -15,6 +15,7 @@ extension Broker {
   package func abandon() {
     guard markClosed() else { return }
     context.timekeeper.shutDown()
+    context.maintenanceThread.shutDown()
     let reason = EventLogError(.illegalState, "the broker was killed")
     for topic in topicTable.all() {
       for case .log(let log) in topic.partitions { log.abandon(reason) }
@@ -30,10 +31,16 @@ extension Broker {
   package func whenIdle(_ callback: @escaping @Sendable () -> Void) {
     let context = context
     let offsets = offsets
-    context.syncThreads.whenIdle {
-      offsets.whenIdle {
-        // Either may have given the other something to do.
-        if context.syncThreads.isIdle, offsets.isIdle { callback() } else { self.whenIdle(callback) }
+    context.maintenanceThread.whenIdle {
+      context.syncThreads.whenIdle {
+        offsets.whenIdle {
+          // Each may have given another something to do.
+          if context.maintenanceThread.isIdle, context.syncThreads.isIdle, offsets.isIdle {
+            callback()
+          } else {
+            self.whenIdle(callback)
+          }
+        }
       }
     }
   }

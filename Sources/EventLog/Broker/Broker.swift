@@ -30,6 +30,8 @@ public final class Broker: Sendable {
   /// Held while log starts are gathered and written down, or moved, so that an older one can't overwrite a newer one.
   /// Not `topicChanges`: deleting a topic holds that and waits for the threads on which checkpoints are written.
   let checkpointing = Mutex<Void>(())
+  /// Held while old segments are chosen and deleted.
+  let retention = Mutex<Void>(())
   let lock: DirectoryLock?
   private let isClosed = Mutex(false)
 
@@ -60,7 +62,9 @@ public final class Broker: Sendable {
     let time = environment.time
     let context = StoreContext(
       fileSystem: environment.fileSystem, time: time, random: environment.random,
-      closedSegmentsKept: configuration.mappedSegments, warn: handler)
+      closedSegmentsKept: configuration.mappedSegments,
+      diskBudget: DiskBudget(limit: configuration.logDirsMaxBytes, policy: configuration.logDirsFullPolicy.budgetPolicy),
+      warn: handler)
     let opening = BrokerOpening(
       path: path, configuration: configuration, context: context,
       metadataDurability: environment.metadataIsDurable ? .full : .none)
@@ -92,6 +96,8 @@ public final class Broker: Sendable {
     for group in opened.groups { groups.restore(group.id, generation: group.generation) }
     if !isReadOnly {
       scheduleCheckpoint()
+      watchDiskBudget()
+      scheduleRetention()
       Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
     }
   }
@@ -146,6 +152,7 @@ public final class Broker: Sendable {
     guard markClosed() else { return }
     offsets.shutDown()
     context.timekeeper.shutDown()
+    context.maintenanceThread.shutDown()
     var failure: EventLogError?
     var checkpoints: [PartitionID: StoredCheckpoint] = [:]
     for topic in topicTable.all() {
@@ -161,6 +168,7 @@ public final class Broker: Sendable {
         }
       }
     }
+    context.deletedFiles.sweepAll()
     if !isReadOnly {
       do throws(EventLogError) {
         if failure == nil { try metadata.endSession(checkpoints) } else { try metadata.save(checkpoints) }
@@ -299,7 +307,7 @@ private final class Ticking: Sendable {
 }
 
 /// Lets a timer refer to the broker without keeping it.
-private final class WeakBroker: Sendable {
+final class WeakBroker: Sendable {
   private let broker: Mutex<Weak>
 
   private struct Weak {

@@ -1,4 +1,5 @@
 public import RecordFormat
+internal import SegmentStore
 
 /// What a broker goes by. Names in brackets are Kafka's, as `init(properties:)` takes them.
 public struct BrokerConfiguration: Sendable {
@@ -27,6 +28,30 @@ public struct BrokerConfiguration: Sendable {
   public var offsetsRetention: Duration = .seconds(7 * 86_400)
   /// How often that is looked at (`offsets.retention.check.interval.ms`): 10 min.
   public var offsetsRetentionCheckInterval: Duration = .seconds(600)
+  /// How long after the opening retention is first looked at (`log.initial.task.delay.ms`): 30 s.
+  public var initialTaskDelay: Duration = .seconds(30)
+  /// How often it is looked at from then on (`log.retention.check.interval.ms`): 5 min; more than zero.
+  public var retentionCheckInterval: Duration = .seconds(300)
+  /// The most bytes that all logs may take together (`log.dirs.max.bytes`): nil, no cap; at least 1. EventLog's own.
+  ///
+  /// Counted are the partitions' `.log` files, with the room that is reserved ahead of what is written (16 KiB to 32 MiB for
+  /// each partition that is written to), and those that wait for `file.delete.delay.ms`. Indexes (less than a hundredth)
+  /// and SQLite's database are not.
+  public var logDirsMaxBytes: Int64?
+  /// What happens at that cap (`log.dirs.full.policy`): `refuse`. EventLog's own.
+  public var logDirsFullPolicy: FullPolicy = .refuse
+
+  /// What happens to an append for which `log.dirs.max.bytes` leaves no room.
+  public enum FullPolicy: String, Sendable, Hashable, CaseIterable {
+    /// It gets `diskFull` (`refuse`). Nothing is lost; deleting records and topics makes room.
+    case refuse
+    /// The oldest closed segments make room (`drop-oldest`): by their youngest record, over all topics whose
+    /// `cleanup.policy` has `delete`, before `retention.ms` and `retention.bytes` would let them go, and with a warning each.
+    /// It begins at seven eighths of the cap, so that appends seldom wait. `segment.bytes` should be well below the cap:
+    /// where no segment is closed, the largest that is being written goes whole.
+    case dropOldest = "drop-oldest"
+  }
+
   /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
   public var mappedSegments = 256
   /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
@@ -52,6 +77,12 @@ public struct BrokerConfiguration: Sendable {
     }
     try properties.duration("offsets.retention.check.interval.ms", in: 1...Int64.max) {
       offsetsRetentionCheckInterval = $0
+    }
+    try properties.duration("log.initial.task.delay.ms") { initialTaskDelay = $0 }
+    try properties.duration("log.retention.check.interval.ms", in: 1...Int64.max) { retentionCheckInterval = $0 }
+    try properties.integer("log.dirs.max.bytes", in: -1...Int64.max) { logDirsMaxBytes = $0 < 0 ? nil : $0 }
+    try properties.choice("log.dirs.full.policy", FullPolicy.allCases.map { ($0.rawValue, $0) }) {
+      logDirsFullPolicy = $0
     }
     for (broker, topic) in Self.topicTwins {
       if let value = properties.take(broker) { topicDefaults[topic] = value }
@@ -87,6 +118,14 @@ public struct BrokerConfiguration: Sendable {
         .invalidConfig,
         "offsets.retention.minutes and offsets.retention.check.interval.ms have to be more than zero")
     }
+    guard initialTaskDelay >= .zero, retentionCheckInterval > .zero else {
+      throw EventLogError(
+        .invalidConfig,
+        "log.initial.task.delay.ms can't be negative, and log.retention.check.interval.ms has to be more than zero")
+    }
+    guard logDirsMaxBytes ?? 1 >= 1 else {
+      throw EventLogError(.invalidConfig, "log.dirs.max.bytes has to be at least 1; leave it out for no cap")
+    }
     _ = try TopicConfigs.normalize(topicDefaults, defaults: [:])
   }
 
@@ -99,6 +138,15 @@ public struct BrokerConfiguration: Sendable {
         "session.timeout.ms is \(consumer.sessionTimeout.milliseconds); group.min.session.timeout.ms and "
           + "group.max.session.timeout.ms allow \(groupMinSessionTimeout.milliseconds) to "
           + "\(groupMaxSessionTimeout.milliseconds)")
+    }
+  }
+}
+
+extension BrokerConfiguration.FullPolicy {
+  var budgetPolicy: DiskBudget.Policy {
+    switch self {
+    case .refuse: .refuse
+    case .dropOldest: .dropOldest
     }
   }
 }
