@@ -32,6 +32,7 @@ public final class Broker: Sendable {
   let checkpointing = Mutex<Void>(())
   /// Held while old segments are chosen and deleted.
   let retention = Mutex<Void>(())
+  let cleaner: LogCleanerManager
   let lock: DirectoryLock?
   private let isClosed = Mutex(false)
 
@@ -63,7 +64,8 @@ public final class Broker: Sendable {
     let context = StoreContext(
       fileSystem: environment.fileSystem, time: time, random: environment.random,
       closedSegmentsKept: configuration.mappedSegments,
-      diskBudget: DiskBudget(limit: configuration.logDirsMaxBytes, policy: configuration.logDirsFullPolicy.budgetPolicy),
+      diskBudget: DiskBudget(
+        limit: configuration.logDirsMaxBytes, policy: configuration.logDirsFullPolicy.budgetPolicy),
       warn: handler)
     let opening = BrokerOpening(
       path: path, configuration: configuration, context: context,
@@ -74,6 +76,7 @@ public final class Broker: Sendable {
     self.configuration = configuration
     self.context = context
     metadata = opened.metadata
+    cleaner = LogCleanerManager(directory: path, configuration, context)
     lock = opened.lock
     let table = TopicTable(opened.topics)
     topicTable = table
@@ -98,6 +101,8 @@ public final class Broker: Sendable {
       scheduleCheckpoint()
       watchDiskBudget()
       scheduleRetention()
+      cleaner.checkCheckpoints(ownedLogs().map(\.log))
+      scheduleCleaner()
       Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
     }
   }
@@ -152,6 +157,7 @@ public final class Broker: Sendable {
     guard markClosed() else { return }
     offsets.shutDown()
     context.timekeeper.shutDown()
+    cleaner.shutDown()
     context.maintenanceThread.shutDown()
     var failure: EventLogError?
     var checkpoints: [PartitionID: StoredCheckpoint] = [:]

@@ -52,6 +52,18 @@ public struct BrokerConfiguration: Sendable {
     case dropOldest = "drop-oldest"
   }
 
+  /// Whether topics with `cleanup.policy=compact` are compacted in the background (`log.cleaner.enable`): true.
+  public var logCleanerEnabled = true
+  /// How many threads compact (`log.cleaner.threads`): 1; from 1 to 64.
+  public var logCleanerThreads = 1
+  /// The most memory that all of them use to remember keys, 24 bytes each (`log.cleaner.dedupe.buffer.size`): 128 MiB; at
+  /// least 1 KiB a thread. No more is allocated than the records at hand need; what does not fit takes several passes.
+  public var logCleanerDedupeBufferSize = 134_217_728
+  /// How much each of them reads and writes a second (`log.cleaner.io.max.bytes.per.second`): nil, as much as it can.
+  public var logCleanerIOMaxBytesPerSecond: Double?
+  /// How often it is looked whether something is to be compacted (`log.cleaner.backoff.ms`): 15 s; more than zero.
+  public var logCleanerBackoff: Duration = .seconds(15)
+
   /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
   public var mappedSegments = 256
   /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
@@ -84,6 +96,19 @@ public struct BrokerConfiguration: Sendable {
     try properties.choice("log.dirs.full.policy", FullPolicy.allCases.map { ($0.rawValue, $0) }) {
       logDirsFullPolicy = $0
     }
+    try properties.boolean("log.cleaner.enable") { logCleanerEnabled = $0 }
+    try properties.integer("log.cleaner.threads", in: 1...64) { logCleanerThreads = Int($0) }
+    try properties.integer("log.cleaner.dedupe.buffer.size", in: 1...Int64.max) {
+      logCleanerDedupeBufferSize = Int($0)
+    }
+    if let text = properties.take("log.cleaner.io.max.bytes.per.second") {
+      guard let rate = Double(text) else {
+        throw EventLogError(
+          .invalidConfig, "\"\(text)\" is no value for log.cleaner.io.max.bytes.per.second: it has to be a number")
+      }
+      logCleanerIOMaxBytesPerSecond = rate.isFinite && rate < .greatestFiniteMagnitude ? rate : nil
+    }
+    try properties.duration("log.cleaner.backoff.ms", in: 1...Int64.max) { logCleanerBackoff = $0 }
     for (broker, topic) in Self.topicTwins {
       if let value = properties.take(broker) { topicDefaults[topic] = value }
     }
@@ -122,6 +147,14 @@ public struct BrokerConfiguration: Sendable {
       throw EventLogError(
         .invalidConfig,
         "log.initial.task.delay.ms can't be negative, and log.retention.check.interval.ms has to be more than zero")
+    }
+    guard (1...64).contains(logCleanerThreads), logCleanerDedupeBufferSize / logCleanerThreads >= 1024,
+      logCleanerIOMaxBytesPerSecond ?? 1 > 0, logCleanerBackoff > .zero
+    else {
+      throw EventLogError(
+        .invalidConfig,
+        "log.cleaner.threads has to be from 1 to 64, log.cleaner.dedupe.buffer.size at least 1024 for each of them, and "
+          + "log.cleaner.io.max.bytes.per.second and log.cleaner.backoff.ms more than zero")
     }
     guard logDirsMaxBytes ?? 1 >= 1 else {
       throw EventLogError(.invalidConfig, "log.dirs.max.bytes has to be at least 1; leave it out for no cap")

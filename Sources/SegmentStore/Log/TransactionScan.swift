@@ -51,7 +51,7 @@ extension PartitionLog {
     var next = scan.scannedTo ?? segments.first?.baseOffset ?? 0
     while next < end {
       let segments = segments
-      guard let segment = Self.floor(segments, next) ?? segments.first, segment.size > 0 else { break }
+      guard let segment = Self.floor(segments, next) ?? segments.first else { break }
       let size = segment.size
       let contents = try segment.loadedContents(context)
       var position = contents.position(ofRelativeOffset: next - segment.baseOffset)

@@ -61,7 +61,7 @@ extension PartitionLog {
   }
 
   /// Waits until every segment that was rolled away is trimmed, indexed and synced.
-  func finishRolledSegments() throws(EventLogError) {
+  package func finishRolledSegments() throws(EventLogError) {
     while true {
       let isPending = try state.withLock { state throws(EventLogError) -> Bool in
         guard !state.rolled.isEmpty else { return false }

@@ -58,6 +58,7 @@ struct PartitionLogRetentionTests {
     #expect(try names(test).filter { $0.hasSuffix(".deleted") }.isEmpty)
     #expect(try test.context.diskBudget.used == log.sizeInBytes + Int64(reserved(test, log)))
     _ = try log.close()
+    test.context.shutDown()
   }
 
   /// What the active segment's file has beyond what is written.
@@ -81,6 +82,7 @@ struct PartitionLogRetentionTests {
     #expect(try delete(log, now: 2_000_000, &checkpoint).isEmpty)
     #expect(try log.append("next") == 20)
     _ = try log.close()
+    test.context.shutDown()
   }
 
   @Test("leave the active one where something was appended to it after the decision")
@@ -95,6 +97,7 @@ struct PartitionLogRetentionTests {
     try log.append("young")
     #expect(try log.settle(expired).count == 3)
     _ = try log.close()
+    test.context.shutDown()
   }
 
   @Test("where no record has a timestamp, go by when their file was last written")
@@ -111,6 +114,7 @@ struct PartitionLogRetentionTests {
     #expect(try log.expiredSegments(now: now).isEmpty)
     #expect(try log.expiredSegments(now: now + 60_000).map(\.baseOffset) == [0])
     _ = try log.close()
+    test.context.shutDown()
   }
 
   @Test("stay readable to who holds their records, and whoever was in the middle of them is told that they are gone")
@@ -133,6 +137,7 @@ struct PartitionLogRetentionTests {
     #expect(try log.offset(forTimestamp: 0)?.offset == 10)
     #expect(try log.offsetOfMaxTimestamp()?.offset == 15)
     _ = try log.close()
+    test.context.shutDown()
   }
 
   @Test(
@@ -157,7 +162,10 @@ struct PartitionLogRetentionTests {
       if isPowerCut { files.cutPower() }
       log.abandon(EventLogError(.illegalState, "killed"))
       if isPowerCut { try files.restorePower() } else { files.heal() }
-      let again = try TestLog(directory.path, configuration, fileSystem: files).open(checkpoint)
+      test.context.shutDown()
+      let second = TestLog(directory.path, configuration, fileSystem: files)
+      defer { second.context.shutDown() }
+      let again = try second.open(checkpoint)
       let start = checkpoint.logStartOffset
       #expect(again.logStartOffset == start)
       #expect(again.logEndOffset == 20)
@@ -200,5 +208,6 @@ struct PartitionLogRetentionTests {
     try log.append(value)
     log.abandon(EventLogError(.illegalState, "deleted"))
     #expect(test.context.diskBudget.used == 0)
+    test.context.shutDown()
   }
 }
