@@ -13,7 +13,10 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .executableTarget(
       name: "Comparison",
-      dependencies: ["CLimits", "CSQLite", .product(name: "EventLog", package: "eventlog")]),
+      dependencies: [
+        "CLimits", "CSQLite", .product(name: "EventLog", package: "eventlog"),
+        .product(name: "EventLogTesting", package: "eventlog"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -32,6 +34,23 @@ int cel_fallocate(int fd, off_t offset, off_t length) {
 
 int cel_populate_write(void *address, size_t length) {
   return madvise(address, length, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+}
+
+ssize_t cel_copy_file_range(int from, int to, size_t length) {
+  ssize_t moved;
+  do {
+    moved = copy_file_range(from, NULL, to, NULL, length, 0);
+  } while (moved < 0 && errno == EINTR);
+  return moved < 0 ? -errno : moved;
+}
+
+int cel_advise_large_pages(void *address, size_t length, int wanted) {
+  return madvise(address, length, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0 ? 0 : errno;
+}
+
+int cel_usable_processors(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1024;
 }
 
 int cel_lock_exclusive(int fd) {

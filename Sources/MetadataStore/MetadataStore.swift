@@ -124,12 +124,14 @@ package final class MetadataStore: Sendable {
     try Self.mapErrors(path) { try database.write(body) }
   }
 
+  func backup(to copy: DatabaseQueue) throws { try database.backup(to: copy) }
+
   /// A pragma's value, for the tests that hold this class to its word.
   package func pragma(_ name: String) throws(EventLogError) -> String? {
     try Self.mapErrors(path) { try database.inDatabase { try String.fetchOne($0, sql: "PRAGMA \(name)") } }
   }
 
-  private static func mapErrors<T>(_ path: String, _ body: () throws -> T) throws(EventLogError) -> T {
+  static func mapErrors<T>(_ path: String, _ body: () throws -> T) throws(EventLogError) -> T {
     do {
       return try body()
     } catch let error as EventLogError {

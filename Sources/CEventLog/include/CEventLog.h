@@ -27,6 +27,17 @@ int cel_is_beyond_file_size_limit(off_t end);
 /// madvise(MADV_POPULATE_WRITE): faults pages in, writable. Returns 0, or the errno (EINVAL before Linux 5.14).
 int cel_populate_write(void *address, size_t length);
 
+/// copy_file_range(2) from where the one file is read to where the other is written; the new one may share the old one's
+/// blocks. Returns how many bytes, 0 at the end of the file, or the negative errno.
+ssize_t cel_copy_file_range(int from, int to, size_t length);
+
+/// madvise(MADV_HUGEPAGE or MADV_NOHUGEPAGE): whether the page cache may take memory in pieces of up to 2 MiB. Returns 0,
+/// or the errno (EINVAL where the kernel was built without).
+int cel_advise_large_pages(void *address, size_t length, int wanted);
+
+/// How many processors this process may run on (sched_getaffinity); 1024 where the kernel does not say.
+int cel_usable_processors(void);
+
 /// flock(LOCK_EX | LOCK_NB). Returns 0, or the errno (EWOULDBLOCK when another holds it).
 int cel_lock_exclusive(int fd);
 

@@ -6,9 +6,10 @@ public import RecordFormat
 /// you ask for it, and the memory stays for as long as you keep the batch or a record of it.
 public struct ConsumerBatch: Sendable {
   /// What the records of one batch share.
+  @usableFromInline
   final class Storage: Sendable {
     let topicPartition: TopicPartition
-    let records: RecordBytes
+    @usableFromInline let records: RecordBytes
 
     init(topicPartition: TopicPartition, records: RecordBytes) {
       self.topicPartition = topicPartition
@@ -16,9 +17,9 @@ public struct ConsumerBatch: Sendable {
     }
   }
 
-  let storage: Storage
+  @usableFromInline let storage: Storage
   /// Records before and from these on are not part of it.
-  let offsets: Range<Int64>
+  @usableFromInline let offsets: Range<Int64>
 
   /// How many records there are.
   public let count: Int
@@ -46,21 +47,21 @@ public struct ConsumerBatch: Sendable {
   /// ```swift
   /// batch.forEachRecord { record in total += record.value?.byteCount ?? 0 }
   /// ```
+  @inlinable
   public func forEachRecord<E: Error>(_ body: (borrowing RecordView) throws(E) -> Void) throws(E) {
     let records = storage.records
     let header = records.header
     let isAppendTime = header.attributes.timestampType == .logAppendTime
     let skipsNone = offsets.lowerBound <= header.baseOffset && offsets.upperBound > header.lastOffset
-    var cursor = records.makeCursor()
     // One view for all records, so that the memory is retained once and not for each of them.
-    var view = RecordView(region: records.region)
+    var view = RecordView(records)
     // The records were checked when the batch was read, so that the cursor can't break.
-    while cursor.advance() {
-      let offset = header.baseOffset &+ Int64(cursor.record.offsetDelta)
+    while view.cursor.advance() {
+      let offset = header.baseOffset &+ Int64(view.cursor.record.offsetDelta)
       if !skipsNone, !offsets.contains(offset) { continue }
-      view.layout = cursor.record
-      view.offset = offset
-      view.timestamp = isAppendTime ? header.maxTimestamp : header.baseTimestamp &+ cursor.record.timestampDelta
+      view.place = (
+        offset, isAppendTime ? header.maxTimestamp : header.baseTimestamp &+ view.cursor.record.timestampDelta
+      )
       try body(view)
     }
   }
@@ -68,24 +69,34 @@ public struct ConsumerBatch: Sendable {
 
 /// A record in place, for as long as the closure that gets it runs.
 public struct RecordView: ~Copyable {
-  let region: MemoryRegion
-  var layout = RecordLayout()
+  @usableFromInline let region: MemoryRegion
+  /// Stands at the record.
+  @usableFromInline var cursor: RecordCursor
+
+  @usableFromInline var place: (offset: Int64, timestamp: Int64) = (0, 0)
 
   /// The record's offset.
-  public internal(set) var offset: Int64 = 0
+  @inlinable public var offset: Int64 { place.offset }
   /// Milliseconds since 1970.
-  public internal(set) var timestamp: Int64 = 0
+  @inlinable public var timestamp: Int64 { place.timestamp }
 
-  init(region: MemoryRegion) {
-    self.region = region
+  @inlinable
+  init(_ records: RecordBytes) {
+    region = records.region
+    cursor = records.makeCursor()
   }
 
+  @inlinable @inline(__always)
+  var layout: RecordLayout { cursor.record }
+
   /// The key's bytes, or nil for null.
+  @inlinable
   public var key: RawSpan? {
     @_lifetime(borrow self) get { region.span(layout.keyStart, layout.keyCount, of: self) }
   }
 
   /// The value's bytes, or nil for a tombstone.
+  @inlinable
   public var value: RawSpan? {
     @_lifetime(borrow self) get { region.span(layout.valueStart, layout.valueCount, of: self) }
   }

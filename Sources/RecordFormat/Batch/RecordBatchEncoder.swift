@@ -174,7 +174,7 @@ package enum RecordBatchEncoder {
     }
     Varint.store(Int64(bytes.count), at: &pointer)
     bytes.withUnsafeBytes { source in
-      if let base = source.baseAddress { pointer.copyMemory(from: base, byteCount: source.count) }
+      if let base = source.baseAddress { copy(base, source.count, to: pointer) }
     }
     pointer += bytes.count
   }
@@ -187,9 +187,19 @@ package enum RecordBatchEncoder {
     }
     Varint.store(Int64(bytes.byteCount), at: &pointer)
     bytes.withUnsafeBytes { source in
-      if let base = source.baseAddress { pointer.copyMemory(from: base, byteCount: source.count) }
+      if let base = source.baseAddress { copy(base, source.count, to: pointer) }
     }
     pointer += bytes.byteCount
+  }
+
+  /// Keys are short: one of 8 to 16 bytes is copied as two words, which may overlap, without a call.
+  @inlinable @inline(__always)
+  static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
+    guard count >= 8, count <= 16 else { return target.copyMemory(from: source, byteCount: count) }
+    let first = source.loadUnaligned(as: UInt64.self)
+    let last = source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+    target.storeBytes(of: first, as: UInt64.self)
+    target.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
   }
 
   @inlinable @inline(__always)

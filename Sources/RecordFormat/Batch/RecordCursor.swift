@@ -13,7 +13,6 @@ package struct RecordLayout: Sendable, BitwiseCopyable {
   @usableFromInline package var valueCount: Int
   @usableFromInline package var headersStart: Int
   @usableFromInline package var headerCount: Int32
-  @usableFromInline package var end: Int
 
   @inlinable
   package init() {
@@ -25,7 +24,6 @@ package struct RecordLayout: Sendable, BitwiseCopyable {
     valueCount = -1
     headersStart = 0
     headerCount = 0
-    end = 0
   }
 }
 
@@ -54,8 +52,9 @@ package struct RecordCursor {
     self.remaining = count
   }
 
-  /// Goes to the next record. False at the end, or at a record that breaks the format (`isBroken`).
-  @inlinable
+  /// Goes to the next record. False at the end, or at a record that breaks the format (`isBroken`), after which `record` is
+  /// of no use.
+  @inlinable @inline(__always)
   package mutating func advance() -> Bool {
     guard remaining > 0 else {
       // Bytes that no record owns, or a negative count, are as wrong as records that are missing.
@@ -71,61 +70,61 @@ package struct RecordCursor {
     return true
   }
 
-  @inlinable
-  mutating func parse() -> Bool {
-    var number: Int64 = 0
-    var found = RecordLayout()
-    guard Varint.load(&number, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32) else { return false }
-    // The shortest record: attributes, timestamp, offset, null key, null value, no headers.
-    guard number >= 6, number <= Int64(end - pointer) else { return false }
-    let recordEnd = pointer + Int(number)
-    pointer += 1  // attributes: none are defined, and Kafka does not look at them
-    guard Varint.load(&found.timestampDelta, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes64),
-      Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32)
-    else { return false }
-    found.offsetDelta = Int32(truncatingIfNeeded: number)
-    guard Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32),
-      skip(number, start: &found.keyStart, count: &found.keyCount, end: recordEnd),
-      Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32),
-      skip(number, start: &found.valueStart, count: &found.valueCount, end: recordEnd),
-      Varint.load(&number, from: &pointer, end: recordEnd, maximumBytes: Varint.maximumBytes32),
-      number >= 0, number <= Int64(recordEnd - pointer)
-    else { return false }
-    found.headersStart = pointer - base
-    found.headerCount = Int32(truncatingIfNeeded: number)
-    if number == 0 {
-      guard pointer == recordEnd else { return false }
-    } else {
-      guard skipHeaders(found.headerCount, end: recordEnd) else { return false }
-    }
-    found.end = pointer - base
-    record = found
-    return true
-  }
-
+  /// Works on a copy of `pointer`, which the processor keeps in a register, and stores each field once.
   @inlinable @inline(__always)
-  mutating func skip(_ length: Int64, start: inout Int, count: inout Int, end: UnsafeRawPointer) -> Bool {
-    start = pointer - base
-    if length < 0 {
-      count = -1
-      return length == -1
+  mutating func parse() -> Bool {
+    var next = pointer
+    var number: Int64 = 0
+    guard Varint.load(&number, from: &next, end: end, maximumBytes: Varint.maximumBytes32) else { return false }
+    // The shortest record: attributes, timestamp, offset, null key, null value, no headers.
+    guard number >= 6, number <= Int64(end - next) else { return false }
+    let recordEnd = next + Int(number)
+    next += 1  // attributes: none are defined, and Kafka does not look at them
+    guard
+      Varint.load(&record.timestampDelta, from: &next, end: recordEnd, maximumBytes: Varint.maximumBytes64),
+      Varint.load(&number, from: &next, end: recordEnd, maximumBytes: Varint.maximumBytes32)
+    else { return false }
+    record.offsetDelta = Int32(truncatingIfNeeded: number)
+    guard Varint.load(&number, from: &next, end: recordEnd, maximumBytes: Varint.maximumBytes32) else { return false }
+    record.keyStart = next - base
+    guard Self.skip(number, from: &next, end: recordEnd) else { return false }
+    record.keyCount = Int(number)
+    guard Varint.load(&number, from: &next, end: recordEnd, maximumBytes: Varint.maximumBytes32) else { return false }
+    record.valueStart = next - base
+    guard Self.skip(number, from: &next, end: recordEnd) else { return false }
+    record.valueCount = Int(number)
+    guard Varint.load(&number, from: &next, end: recordEnd, maximumBytes: Varint.maximumBytes32),
+      number >= 0, number <= Int64(recordEnd - next)
+    else { return false }
+    record.headersStart = next - base
+    record.headerCount = Int32(truncatingIfNeeded: number)
+    if number == 0 {
+      guard next == recordEnd else { return false }
+    } else {
+      guard Self.skipHeaders(record.headerCount, from: next, end: recordEnd) else { return false }
     }
-    guard length <= Int64(end - pointer) else { return false }
-    count = Int(length)
-    pointer += count
+    pointer = recordEnd
     return true
   }
 
+  /// Past a key or value of `length` bytes, where -1 is null.
+  @inlinable @inline(__always)
+  static func skip(_ length: Int64, from pointer: inout UnsafeRawPointer, end: UnsafeRawPointer) -> Bool {
+    guard length <= Int64(end - pointer), length >= -1 else { return false }
+    pointer += Int(max(length, 0))
+    return true
+  }
+
+  /// Whether `count` headers lie between here and the end, and nothing else.
   @usableFromInline
-  mutating func skipHeaders(_ count: Int32, end: UnsafeRawPointer) -> Bool {
+  static func skipHeaders(_ count: Int32, from start: UnsafeRawPointer, end: UnsafeRawPointer) -> Bool {
+    var pointer = start
     var length: Int64 = 0
-    var start = 0
-    var size = 0
     for _ in 0..<count {
       guard Varint.load(&length, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32), length >= 0,
-        skip(length, start: &start, count: &size, end: end),
+        skip(length, from: &pointer, end: end),
         Varint.load(&length, from: &pointer, end: end, maximumBytes: Varint.maximumBytes32),
-        skip(length, start: &start, count: &size, end: end)
+        skip(length, from: &pointer, end: end)
       else { return false }
     }
     return pointer == end

@@ -18,7 +18,11 @@ package enum Varint {
   /// How many bytes the encoding of `value` has, 1 to 10.
   @inlinable @inline(__always)
   package static func size(_ value: Int64) -> Int {
-    let bits = 64 &- (zigzag(value) | 1).leadingZeroBitCount
+    let encoded = zigzag(value)
+    // Nearly all that records hold is this short, and to count bits is slow on some processors.
+    if encoded < 1 << 7 { return 1 }
+    if encoded < 1 << 14 { return 2 }
+    let bits = 64 &- encoded.leadingZeroBitCount
     return (bits &* 9 &+ 64) &>> 6  // the bits over seven, rounded up
   }
 

@@ -109,7 +109,7 @@ package struct BatchCleaner: ~Copyable {
           runStart = -1
         }
       }
-      start = record.end
+      start = cursor.pointer - base
     }
     guard !cursor.isBroken else { throw records.brokenError() }
     if runStart >= 0 { runs.append(runStart..<start) }

@@ -20,6 +20,8 @@ struct ActiveSegment {
   var populateNext = 0
   /// Up to where pages were asked for.
   var populatedTo = 0
+  /// Whether what lies ahead is taken in large pieces.
+  var usesLargePages = false
   /// Made by the first append.
   var mapping: WritableMapping?
   /// Where `mapping` begins: so that an append need not retain it.
@@ -46,6 +48,7 @@ struct ActiveSegment {
     base = mapping.pointer(at: 0)
     capacity = mapping.count
     populateNext = position + (1 << 20)
+    usesLargePages = false
   }
 
   /// Maps a segment that is still empty a second time: `segment.bytes` was raised since it was mapped.
@@ -106,6 +109,19 @@ struct ActiveSegment {
     }
     reserved = size
   }
+
+  /// A sync has made everything below `position` durable that was not before.
+  mutating func wasSynced(to position: Int) {
+    // A writer that syncs often would have each of the large pieces written out again and again.
+    if usesLargePages, position - synced < Self.fastBytes {
+      mapping?.preferLargePages(false, behind: self.position)
+      usesLargePages = false
+    }
+    synced = position
+  }
+
+  /// So many bytes without a sync make a writer a fast one.
+  static let fastBytes = 1 << 20
 
   /// Whether this segment has no room for a batch, and a new one has to be begun, by Kafka's rules.
   func mustRoll(

@@ -213,7 +213,8 @@ extension PartitionLog {
     if state.active.position > state.active.populateNext { populateAhead(&state.active) }
   }
 
-  /// Faults pages in ahead of a partition that is being written fast and not synced at every turn.
+  /// Makes page faults cheap, and keeps them off this thread, for a partition that is being written fast and not synced
+  /// at every turn.
   private func populateAhead(_ active: inout ActiveSegment) {
     guard let mapping = active.mapping else { return }
     let ahead = 12 << 20
@@ -222,8 +223,14 @@ extension PartitionLog {
     // Asked again when two thirds of it are left, so that the helper stays in front.
     active.populateNext = active.position + ahead / 3
     // A partition that syncs often would have the pages that were only faulted in written out too.
-    guard to > from, active.position - active.synced > 1 << 20 else { return }
+    guard to > from, active.position - active.synced > ActiveSegment.fastBytes else { return }
     active.populatedTo = to
+    if !active.usesLargePages {
+      active.usesLargePages = true
+      mapping.preferLargePages(true, behind: active.position)
+    }
+    // On the one processor that there is, the helper would only take turns with this thread.
+    guard !WritableMapping.sharesItsProcessor else { return }
     context.populateThread.submit { mapping.populate(from..<to) }
   }
 

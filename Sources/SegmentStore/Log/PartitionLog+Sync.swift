@@ -184,7 +184,7 @@ extension PartitionLog {
       }
       for rolled in work.rolled { rolled.closeFile(context) }
       state.rolled.removeFirst(work.rolled.count)
-      if state.active.segment === work.active.segment { state.active.synced = work.active.position }
+      if state.active.segment === work.active.segment { state.active.wasSynced(to: work.active.position) }
       state.durableOffset = max(state.durableOffset, work.target)
       state.lastFlush = context.time.monotonicMilliseconds()
       state.firstUndurable = state.firstUndurableAfterSync

@@ -27,7 +27,8 @@ package final class PartitionLog: Sendable {
   /// `flush.messages`, and whether the topic says how it is compressed: looked at by every append, without the lock.
   let flushInterval: Atomic<Int64>
   let overridesCompression: Atomic<Bool>
-  /// Counts the changes by which segments went, so that who failed in the middle of one knows to look again.
+  /// Counts the beginnings and the ends of changes by which segments go, so that who failed in the middle of one knows to
+  /// look again.
   let segmentChanges = Atomic<Int>(0)
   /// Held by who changes the names of segments' files: retention, and the swap of what was cleaned.
   let fileChanges = Mutex<Void>(())

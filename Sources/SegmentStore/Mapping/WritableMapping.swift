@@ -27,6 +27,20 @@ package final class WritableMapping: @unchecked Sendable {
     return base + position
   }
 
+  /// Whether a thread that faults pages in would only take turns with the one that writes.
+  package static let sharesItsProcessor = cel_usable_processors() == 1
+
+  /// Has the page cache take memory for what lies behind `position` in large pieces, or no longer. A piece costs little more
+  /// than a page; but it is written out as a whole by the next sync, so that they are for writers that seldom sync. A
+  /// kernel that knows no such thing goes on as before.
+  package func preferLargePages(_ areWanted: Bool, behind position: Int) {
+    let start = (position + Self.largePage - 1) / Self.largePage * Self.largePage
+    guard start < count else { return }
+    _ = cel_advise_large_pages(base + start, count - start, areWanted ? 1 : 0)
+  }
+
+  private static let largePage = 2 << 20
+
   /// Faults pages in ahead of the writer. An old kernel that can't leaves them to be faulted in when touched.
   package func populate(_ range: Range<Int>) {
     _ = cel_populate_write(base + range.lowerBound, range.count)

@@ -1,0 +1,133 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+/// Copies a data directory to another one that can be opened as a store of its own, also while the owner, in this process
+/// or another, goes on with its work.
+///
+/// The metadata are those of one moment; the logs are copied after it, so that nothing in the copy points past what its
+/// logs hold. Closed segments become second names of the same files where both directories are on one file system: they
+/// never change, so that the copy keeps them when the store compacts or deletes its own.
+///
+/// ```swift
+/// let report = try StoreBackup(from: "/var/lib/orders/events", to: "/backup/events-2026-11-24").run()
+/// ```
+public struct StoreBackup: Sendable {
+  /// What was copied.
+  public struct Report: Sendable, Hashable {
+    public var topics = 0
+    public var partitions = 0
+    public var segments = 0
+    /// Bytes of the segments that are the same files in both directories.
+    public var linkedBytes: Int64 = 0
+    /// Bytes of the segments that were copied.
+    public var copiedBytes: Int64 = 0
+  }
+
+  /// The store.
+  public let source: String
+  /// Where the copy goes: a directory that is empty or not there.
+  public let target: String
+  /// Whether closed segments may be the same files in both. Without, the copy shares nothing with the store, but for
+  /// blocks of a file system that copies them only when they are written to.
+  public var usesHardLinks: Bool
+
+  /// - Parameter usesHardLinks: true if not said.
+  public init(from source: String, to target: String, usesHardLinks: Bool = true) {
+    self.source = Self.withoutSlash(source)
+    self.target = Self.withoutSlash(target)
+    self.usesHardLinks = usesHardLinks
+  }
+
+  private static func withoutSlash(_ path: String) -> String {
+    path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+  }
+
+  /// Copies. A copy that was not finished has no metadata database, and so is refused where somebody opens it.
+  ///
+  /// - Parameter progress: told how many bytes are done, and about how many there are.
+  /// - Throws: `invalidRequest` where the target is not empty; `metadataError` where the source is no store; `diskFull`,
+  ///   `inputOutput`. What was copied up to then stays, to be removed.
+  public func run(progress: @escaping (_ done: Int64, _ total: Int64) -> Void = { _, _ in }) throws -> Report {
+    let fileSystem = LocalFileSystem()
+    guard try fileSystem.status(source + "/" + MetadataStore.fileName) != nil else {
+      throw EventLogError(
+        .metadataError, "this is no data directory: it has no \(MetadataStore.fileName)", file: source)
+    }
+    try makeTarget(fileSystem)
+    let unfinished = target + "/" + MetadataStore.fileName + ".unfinished"
+    // For its owner alone, which SQLite would not see to.
+    fileSystem.close(try fileSystem.open(unfinished, .create))
+    let topics = try snapshot(to: unfinished)
+    let total = topics.reduce(0) { $0 + size(of: $1, fileSystem) }
+    var report = Report()
+    var done: Int64 = 0
+    for topic in topics {
+      for number in 0..<topic.partitions {
+        let name = TopicPartition(topic.name, number).description
+        let backup = PartitionBackup(
+          from: source + "/" + name, to: target + "/" + name, mayLink: usesHardLinks, fileSystem: fileSystem
+        ) { bytes in
+          done += bytes
+          progress(done, max(done, total))
+        }
+        do throws(EventLogError) {
+          let summary = try backup.run()
+          report.partitions += 1
+          report.segments += summary.segments
+          report.linkedBytes += summary.linkedBytes
+          report.copiedBytes += summary.copiedBytes
+        } catch {
+          throw error.at(TopicPartition(topic.name, number))
+        }
+      }
+      report.topics += 1
+    }
+    try finish(unfinished, fileSystem)
+    return report
+  }
+
+  private func makeTarget(_ fileSystem: LocalFileSystem) throws(EventLogError) {
+    guard let status = try fileSystem.status(target) else { return try fileSystem.makeDirectory(target) }
+    guard status.kind == .directory, try fileSystem.list(target).isEmpty else {
+      throw EventLogError(.invalidRequest, "the target has to be a directory that is empty or not there", file: target)
+    }
+  }
+
+  /// The metadata of one moment, and the topics in them.
+  private func snapshot(to path: String) throws(EventLogError) -> [TopicMetadata] {
+    let metadata = try MetadataStore(path: source + "/" + MetadataStore.fileName, mode: .readOnly)
+    do throws(EventLogError) {
+      try metadata.snapshot(to: path)
+      try metadata.close()
+    } catch {
+      try? metadata.close()
+      throw error
+    }
+    let copy = try MetadataStore(path: path)
+    // Whatever the store was, the copy's logs were cut where they happened to end: it opens as after a crash.
+    _ = try copy.beginSession()
+    let topics = try copy.topics()
+    try copy.close()
+    return topics.filter { !$0.isDeleting }
+  }
+
+  private func size(of topic: TopicMetadata, _ fileSystem: LocalFileSystem) -> Int64 {
+    (0..<topic.partitions).reduce(0) { sum, number in
+      let reader = PartitionReader(
+        TopicPartition(topic.name, number), directory: source + "/" + TopicPartition(topic.name, number).description,
+        logStartOffset: 0, fileSystem: fileSystem)
+      return sum + ((try? reader.writtenBytes()) ?? 0)
+    }
+  }
+
+  /// The last step, which makes a store of the copy.
+  private func finish(_ unfinished: String, _ fileSystem: LocalFileSystem) throws(EventLogError) {
+    let file = try fileSystem.open(unfinished, .readWrite)
+    defer { fileSystem.close(file) }
+    try fileSystem.syncData(file, path: unfinished)
+    try fileSystem.syncDirectory(target)
+    try fileSystem.rename(unfinished, to: target + "/" + MetadataStore.fileName)
+    try fileSystem.syncDirectory(target)
+  }
+}

@@ -1,0 +1,113 @@
+import EventLog
+import Foundation
+import Testing
+
+@Suite("A backup")
+struct StoreBackupTests {
+  private func records(_ broker: Broker, _ topicPartition: TopicPartition) throws -> [String] {
+    let consumer = try broker.consumer()
+    try consumer.assign([topicPartition])
+    try consumer.seekToBeginning()
+    var values: [String] = []
+    while true {
+      let records = try consumer.read()
+      if records.isEmpty { return values }
+      values += records.map { $0.valueString ?? "null" }
+    }
+  }
+
+  private func end(_ broker: Broker, _ topicPartition: TopicPartition) throws -> Int64 {
+    try broker.admin.listOffsets([topicPartition: .latest])[topicPartition]??.offset ?? 0
+  }
+
+  @Test("of a store at work is a store of one moment: each log up to some record, no offset beyond it, nothing damaged")
+  func live() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory("store"))
+    try broker.admin.createTopic("t", partitions: 3, configs: ["segment.bytes": "2000"])
+    let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    let writer = Task {
+      var number = 0
+      while !Task.isCancelled {
+        let partition = TopicPartition("t", number % 3)
+        try producer.append([Record(value: "\(number / 3)")], to: partition)
+        if number % 50 == 49 {
+          try broker.admin.alterConsumerGroupOffsets("g", [partition: OffsetAndMetadata(Int64(number / 3 + 1))])
+        }
+        number += 1
+        await Task.yield()
+      }
+      return number
+    }
+    var counts: [Int] = []
+    for number in 0..<10 {
+      // Each is taken of a longer log than the one before.
+      let written = (counts.last ?? 0) / 3 + 20
+      while try end(broker, TopicPartition("t", 2)) < written { await Task.yield() }
+      let target = directory("backup-\(number)")
+      let report = try StoreBackup(from: directory("store"), to: target, usesHardLinks: number % 2 == 0).run()
+      #expect(report.topics == 1 && report.partitions == 3)
+      #expect(number % 2 == 0 || report.linkedBytes == 0)
+      #expect(try StoreVerifier(path: target).run().faults.filter { !$0.message.contains("has committed") } == [])
+      let copy = try Broker.open(target)
+      var count = 0
+      for partition in 0..<3 {
+        let values = try records(copy, TopicPartition("t", partition))
+        #expect(values == (0..<values.count).map(String.init))
+        count += values.count
+        let committed = try copy.admin.listConsumerGroupOffsets("g")[TopicPartition("t", partition)]
+        #expect(committed?.offset ?? 0 <= values.count)
+      }
+      #expect(count >= written)
+      counts.append(count)
+      // The copy is a store of its own: what is written to it does not reach the other, whose segments it may share.
+      let before = try records(broker, TopicPartition("t", 0)).count
+      try copy.producer(ProducerConfiguration(acks: .leader)).append(
+        (0..<50).map { _ in Record(value: "only in the copy") }, to: TopicPartition("t", 0))
+      try copy.close()
+      let after = try records(broker, TopicPartition("t", 0))
+      #expect(after.count >= before && !after.contains("only in the copy"))
+    }
+    writer.cancel()
+    let total = try await writer.value
+    #expect(counts == counts.sorted() && (counts.last ?? 0) <= total)
+    try broker.close()
+    #expect(try StoreVerifier(path: directory("store")).run().isSound)
+  }
+
+  @Test("keeps what the store deletes later")
+  func outlives() throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory("store"))
+    try broker.admin.createTopic("t", configs: ["segment.bytes": "500"])
+    let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    for number in 0..<100 { try producer.append([Record(value: "\(number)")], to: TopicPartition("t", 0)) }
+    let report = try StoreBackup(from: directory("store"), to: directory("backup")).run()
+    #expect(report.linkedBytes > 0 && report.copiedBytes > 0 && report.segments > 5)
+    try broker.admin.deleteTopic("t")
+    try broker.close()
+    let copy = try Broker.open(directory("backup"))
+    #expect(try records(copy, TopicPartition("t", 0)) == (0..<100).map(String.init))
+    try copy.close()
+  }
+
+  @Test("is refused where there is no store, or something in the way; one that was not finished is no store")
+  func refusals() throws {
+    let directory = try TemporaryDirectory()
+    #expect { try StoreBackup(from: directory("nothing"), to: directory("backup")).run() } throws: {
+      ($0 as? EventLogError)?.code == .metadataError
+    }
+    let broker = try Broker.open(directory("store"))
+    try broker.admin.createTopic("t")
+    #expect { try StoreBackup(from: directory("store"), to: directory("store")).run() } throws: {
+      ($0 as? EventLogError)?.code == .invalidRequest
+    }
+    // Its directory is gone: somebody's hand was in the store.
+    try FileManager.default.removeItem(atPath: directory("store/t-0"))
+    #expect { try StoreBackup(from: directory("store"), to: directory("backup")).run() } throws: {
+      ($0 as? EventLogError)?.topic == "t"
+    }
+    #expect { try Broker.openReadOnly(directory("backup")) } throws: { ($0 as? EventLogError)?.code == .metadataError }
+    try? broker.close()
+  }
+}
