@@ -1,13 +1,15 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// Each codec stands behind a trait, all on by default: a build without them needs no library but SQLite.
-let codecTraits: [Trait] = [
+// Each codec stands behind a trait, all on by default: a build without them needs no library but SQLite. So do the services:
+// a build without them needs no packages but the core's.
+let traits: Set<Trait> = [
   .trait(name: "Gzip", description: "gzip compression, by the system's zlib (zlib1g-dev)"),
   .trait(name: "Zstd", description: "zstd compression, by the system's libzstd (libzstd-dev)"),
   .trait(name: "LZ4", description: "lz4 compression, by the system's liblz4 (liblz4-dev)"),
   .trait(name: "Snappy", description: "snappy compression, by the system's libsnappy (libsnappy-dev)"),
-  .default(enabledTraits: ["Gzip", "Zstd", "LZ4", "Snappy"]),
+  .trait(name: "Services", description: "EventLogServices, with swift-service-lifecycle, metrics, tracing, configuration"),
+  .default(enabledTraits: ["Gzip", "Zstd", "LZ4", "Snappy", "Services"]),
 ]
 
 // `Lifetimes` lets a property return a span that is bound to its owner: see RecordFormat/RecordView.swift.
@@ -17,18 +19,27 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+let services = TargetDependencyCondition.when(traits: ["Services"])
+
 let package = Package(
   name: "eventlog",
   products: [
     .library(name: "EventLog", targets: ["EventLog"]),
+    .library(name: "EventLogSQLite", targets: ["EventLogSQLite"]),
     .library(name: "EventLogTesting", targets: ["EventLogTesting"]),
+    .library(name: "EventLogServices", targets: ["EventLogServices"]),
     .executable(name: "eventlog", targets: ["EventLogTool"]),
   ],
-  traits: Set(codecTraits),
+  traits: traits,
   dependencies: [
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    // EventLogServices alone:
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
   ],
   targets: [
     // Floor 0: what Swift cannot say.
@@ -78,6 +89,21 @@ let package = Package(
       name: "EventLogTesting", dependencies: ["EventLog", "RecordFormat", "SegmentStore", "SegmentStoreTesting"],
       swiftSettings: settings),
 
+    .target(
+      name: "EventLogServices",
+      dependencies: [
+        "EventLog",
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: services),
+        .product(name: "Metrics", package: "swift-metrics", condition: services),
+        .product(name: "Tracing", package: "swift-distributed-tracing", condition: services),
+        .product(name: "Configuration", package: "swift-configuration", condition: services),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "EventLogSQLite", dependencies: ["EventLog", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: settings),
+
     // Floor 5: the tool.
     .executableTarget(
       name: "EventLogTool",
@@ -95,6 +121,19 @@ let package = Package(
     .testTarget(
       name: "EventLogTestingTests", dependencies: ["EventLog", "EventLogTesting"], exclude: ["Golden"],
       swiftSettings: settings),
+    .testTarget(
+      name: "EventLogServicesTests",
+      dependencies: [
+        "EventLog", "EventLogServices", "EventLogTesting",
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "Configuration", package: "swift-configuration", condition: services),
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle", condition: services),
+        .product(name: "MetricsTestKit", package: "swift-metrics", condition: services),
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: services),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "EventLogSQLiteTests", dependencies: ["EventLogSQLite", "EventLogTesting"], swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

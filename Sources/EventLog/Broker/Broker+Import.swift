@@ -77,6 +77,8 @@ extension Broker {
         checkpoint: PartitionCheckpoint(
           logStartOffset: summary.logStartOffset, recoveryPoint: summary.logEndOffset,
           logEndOffset: summary.logEndOffset), wasClean: true, context: context)
+      // Its producers' ids must not be given to others.
+      if let last = log.producers().last { try producerIDs.skip(to: last.producerID) }
       var partitions = topic.partitions
       partitions[topicPartition.partition] = .log(log)
       topicTable.put(Topic(id: topic.id, name: topic.name, partitions: partitions, configs: topic.configs))

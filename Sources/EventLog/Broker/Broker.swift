@@ -24,6 +24,9 @@ public final class Broker: Sendable {
   let metadata: MetadataStore
   let offsets: OffsetStore
   let groups: GroupCoordinator
+  let producerIDs: ProducerIDs
+  let namedProducers: NamedProducers
+  let transactions: TransactionCoordinator
   let topicTable: TopicTable
   /// Held while topics are made, changed or deleted: one change at a time.
   let topicChanges = Mutex<Void>(())
@@ -66,7 +69,7 @@ public final class Broker: Sendable {
       closedSegmentsKept: configuration.mappedSegments,
       diskBudget: DiskBudget(
         limit: configuration.logDirsMaxBytes, policy: configuration.logDirsFullPolicy.budgetPolicy),
-      warn: handler)
+      producerIDExpiration: configuration.producerIDExpiration.milliseconds, warn: handler)
     let opening = BrokerOpening(
       path: path, configuration: configuration, context: context,
       metadataDurability: environment.metadataIsDurable ? .full : .none)
@@ -84,6 +87,13 @@ public final class Broker: Sendable {
     offsets = OffsetStore(
       metadata: metadata, topics: table, committed: opened.committed, groups: opened.groups, time: time,
       isReadOnly: isReadOnly)
+    producerIDs = ProducerIDs(metadata, opened.producerIDs)
+    namedProducers = NamedProducers(opened.namedProducers, metadata, producerIDs, context)
+    transactions = TransactionCoordinator(
+      entries: opened.transactions, offsets: offsets, producerIDs: producerIDs, topics: table,
+      limits: .init(
+        maxTimeout: configuration.transactionMaxTimeout.milliseconds,
+        idExpiration: configuration.transactionalIDExpiration.milliseconds), context: context)
     let box = WeakCoordinator()
     groups = GroupCoordinator(
       limits: .init(
@@ -104,6 +114,7 @@ public final class Broker: Sendable {
       cleaner.checkCheckpoints(ownedLogs().map(\.log))
       scheduleCleaner()
       Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
+      Self.scheduleProducerExpiration(WeakBroker(self), context, every: configuration.producerIDExpirationCheckInterval)
     }
   }
 
@@ -155,6 +166,7 @@ public final class Broker: Sendable {
   ///   opening checks it.
   public func close() throws {
     guard markClosed() else { return }
+    if !isReadOnly { transactions.close() }
     offsets.shutDown()
     context.timekeeper.shutDown()
     cleaner.shutDown()
@@ -177,7 +189,13 @@ public final class Broker: Sendable {
     context.deletedFiles.sweepAll()
     if !isReadOnly {
       do throws(EventLogError) {
-        if failure == nil { try metadata.endSession(checkpoints) } else { try metadata.save(checkpoints) }
+        // How transactions ended is noted only where their markers are on the disk.
+        if failure == nil {
+          try metadata.write(transactions.finalChange())
+          try metadata.endSession(checkpoints, unused: producerIDs.unused)
+        } else {
+          try metadata.save(checkpoints)
+        }
       } catch {
         failure = failure ?? error
       }
@@ -264,6 +282,7 @@ public final class Broker: Sendable {
             do throws(EventLogError) { try log.flushIfDue() } catch { context.warn(error) }
           }
         }
+        broker.transactions.tidy()
         if isDue { do throws(EventLogError) { try broker.checkpoint() } catch { context.warn(error) } }
       }
       scheduleTick(broker, context, ticking, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
@@ -282,6 +301,25 @@ public final class Broker: Sendable {
         do throws(EventLogError) { try broker.expireOffsets() } catch { context.warn(error) }
       }
       scheduleOffsetExpiration(broker, context, every: interval)
+    }
+  }
+
+  /// Every so often: forgets producers and transactional ids that have been silent for long.
+  private static func scheduleProducerExpiration(
+    _ broker: WeakBroker, _ context: StoreContext, every interval: Duration
+  ) {
+    let next = context.time.monotonicMilliseconds().addingReportingOverflow(interval.milliseconds)
+    guard !next.overflow else { return }
+    context.timekeeper.schedule(at: next.partialValue, isHousekeeping: true) { [weak context] in
+      guard let context, broker.value != nil else { return }
+      context.syncThreads.submit {
+        guard let broker = broker.value else { return }
+        broker.transactions.expireIDs()
+        for topic in broker.topicTable.all() {
+          for case .log(let log) in topic.partitions { log.expireProducers() }
+        }
+      }
+      scheduleProducerExpiration(broker, context, every: interval)
     }
   }
 

@@ -64,6 +64,15 @@ public struct BrokerConfiguration: Sendable {
   /// How often it is looked whether something is to be compacted (`log.cleaner.backoff.ms`): 15 s; more than zero.
   public var logCleanerBackoff: Duration = .seconds(15)
 
+  /// The longest `transaction.timeout.ms` that a producer may have (`transaction.max.timeout.ms`): 15 min.
+  public var transactionMaxTimeout: Duration = .seconds(900)
+  /// How long a `transactional.id` is kept that nothing is done with (`transactional.id.expiration.ms`): 7 days.
+  public var transactionalIDExpiration: Duration = .seconds(7 * 86_400)
+  /// How long a partition remembers a producer that does not write (`producer.id.expiration.ms`): 1 day. One whose transaction
+  /// is open, or that has a name, is never forgotten.
+  public var producerIDExpiration: Duration = .seconds(86_400)
+  /// How often that is looked at (`producer.id.expiration.check.interval.ms`): 10 min.
+  public var producerIDExpirationCheckInterval: Duration = .seconds(600)
   /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
   public var mappedSegments = 256
   /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
@@ -75,7 +84,20 @@ public struct BrokerConfiguration: Sendable {
   ///
   /// - Throws: `invalidConfig` for a name that is unknown or a value out of range.
   public init(properties: [String: String]) throws {
-    var properties = Properties(properties, of: "broker")
+    try self.init(Properties(properties, of: "broker"))
+  }
+
+  /// From a source that is asked for Kafka's names one by one, such as a process's environment. A name that nobody asks for,
+  /// because it is mistyped, goes unnoticed.
+  ///
+  /// - Parameter lookup: the value that a name has; nil where it has none.
+  /// - Throws: `invalidConfig` for a name that is not supported, or a value out of range.
+  public init(lookup: @escaping (_ name: String) -> String?) throws {
+    try self.init(Properties(lookup, of: "broker"))
+  }
+
+  private init(_ source: Properties) throws {
+    var properties = source
     try properties.boolean("auto.create.topics.enable") { autoCreateTopics = $0 }
     try properties.integer("num.partitions", in: 1...100_000) { defaultPartitions = Int($0) }
     try properties.duration("log.flush.offset.checkpoint.interval.ms") { checkpointInterval = $0 }
@@ -109,6 +131,12 @@ public struct BrokerConfiguration: Sendable {
       logCleanerIOMaxBytesPerSecond = rate.isFinite && rate < .greatestFiniteMagnitude ? rate : nil
     }
     try properties.duration("log.cleaner.backoff.ms", in: 1...Int64.max) { logCleanerBackoff = $0 }
+    try properties.duration("transaction.max.timeout.ms", in: 1...Int64(Int32.max)) { transactionMaxTimeout = $0 }
+    try properties.duration("transactional.id.expiration.ms", in: 1...Int64.max) { transactionalIDExpiration = $0 }
+    try properties.duration("producer.id.expiration.ms", in: 1...Int64.max) { producerIDExpiration = $0 }
+    try properties.duration("producer.id.expiration.check.interval.ms", in: 1...Int64.max) {
+      producerIDExpirationCheckInterval = $0
+    }
     for (broker, topic) in Self.topicTwins {
       if let value = properties.take(broker) { topicDefaults[topic] = value }
     }
@@ -158,6 +186,15 @@ public struct BrokerConfiguration: Sendable {
     }
     guard logDirsMaxBytes ?? 1 >= 1 else {
       throw EventLogError(.invalidConfig, "log.dirs.max.bytes has to be at least 1; leave it out for no cap")
+    }
+    let transactionTimes = [
+      transactionMaxTimeout, transactionalIDExpiration, producerIDExpiration, producerIDExpirationCheckInterval,
+    ]
+    guard transactionTimes.allSatisfy({ $0 > .zero }) else {
+      throw EventLogError(
+        .invalidConfig,
+        "transaction.max.timeout.ms, transactional.id.expiration.ms, producer.id.expiration.ms and its check interval have "
+          + "to be more than zero")
     }
     _ = try TopicConfigs.normalize(topicDefaults, defaults: [:])
   }

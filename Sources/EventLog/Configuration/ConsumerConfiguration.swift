@@ -100,7 +100,20 @@ public struct ConsumerConfiguration: Sendable {
   ///
   /// - Throws: `invalidConfig` for a name that is unknown or not supported, or a value out of range.
   public init(properties: [String: String]) throws {
-    var properties = Properties(properties, of: "consumer")
+    try self.init(Properties(properties, of: "consumer"))
+  }
+
+  /// From a source that is asked for Kafka's names one by one, such as a process's environment. A name that nobody asks for,
+  /// because it is mistyped, goes unnoticed.
+  ///
+  /// - Parameter lookup: the value that a name has; nil where it has none.
+  /// - Throws: `invalidConfig` for a name that is not supported, or a value out of range.
+  public init(lookup: @escaping (_ name: String) -> String?) throws {
+    try self.init(Properties(lookup, of: "consumer"))
+  }
+
+  private init(_ source: Properties) throws {
+    var properties = source
     if let id = properties.take("group.id") { group = id }
     if let text = properties.take("auto.offset.reset") { autoOffsetReset = try OffsetReset(text) }
     try properties.boolean("enable.auto.commit") { enableAutoCommit = $0 }

@@ -2,7 +2,9 @@ internal import RecordFormat
 
 /// Reads configurations by Kafka's dotted names: each name is taken once, and what is left over at the end is unknown.
 struct Properties {
-  private var rest: [String: String]
+  private var rest: [String: String] = [:]
+  /// For a source that can be asked for a name, but does not tell which names it has.
+  private var lookup: ((String) -> String?)?
   private let kind: String
 
   init(_ properties: [String: String], of kind: String) {
@@ -10,8 +12,13 @@ struct Properties {
     self.kind = kind
   }
 
+  init(_ lookup: @escaping (String) -> String?, of kind: String) {
+    self.lookup = lookup
+    self.kind = kind
+  }
+
   mutating func take(_ name: String) -> String? {
-    rest.removeValue(forKey: name)?.trimmingSpaces
+    (lookup?(name) ?? rest.removeValue(forKey: name))?.trimmingSpaces
   }
 
   mutating func integer(_ name: String, in range: ClosedRange<Int64>, _ set: (Int64) -> Void) throws(EventLogError) {

@@ -91,6 +91,9 @@ extension Consumer {
         } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
           position.seek(configuration.autoOffsetReset)
           signal.wake()
+        } catch  where error.code == .unstableOffsetCommit {
+          // Woken when the transaction has ended.
+          continue
         } catch  where error.code == .unknownTopicOrPartition && state.subscription.ofGroup != nil {
           // The topic was deleted; the rebalance that this began takes the partition away.
           continue
@@ -115,7 +118,12 @@ extension Consumer {
     if let offset = position.offset { return offset }
     var reset = position.pendingReset
     if reset == nil, let group = configuration.group {
-      if let committed = broker.offsets.committed(group)[topicPartition] {
+      // With read_committed also what a transaction is about to commit counts (KIP-447).
+      let committed =
+        configuration.isolation == .readCommitted
+        ? try broker.offsets.stableOffset(group, topicPartition) { [weak signal] in signal?.wake() }
+        : broker.offsets.committed(group)[topicPartition]
+      if let committed {
         position.offset = committed.offset
         position.leaderEpoch = committed.leaderEpoch
         return committed.offset

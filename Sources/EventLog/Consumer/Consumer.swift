@@ -287,4 +287,12 @@ public struct ConsumerGroupMetadata: Sendable, Hashable {
   public var generation: Int32
   /// `group.instance.id` of a static member (KIP-345).
   public var instanceID: String?
+
+  /// A member of a group; without more than its name, somebody from outside, who may commit while it has no members.
+  public init(group: String, memberID: String? = nil, generation: Int32 = -1, instanceID: String? = nil) {
+    self.group = group
+    self.memberID = memberID
+    self.generation = generation
+    self.instanceID = instanceID
+  }
 }

@@ -18,8 +18,8 @@ public struct ConsumerBatch: Sendable {
   }
 
   @usableFromInline let storage: Storage
-  /// Records before and from these on are not part of it.
-  @usableFromInline let offsets: Range<Int64>
+  /// Records before and from these on are not part of it; compaction may have removed some in between.
+  public let offsets: Range<Int64>
 
   /// How many records there are.
   public let count: Int
@@ -39,6 +39,11 @@ public struct ConsumerBatch: Sendable {
   public var timestampType: TimestampType { storage.records.header.attributes.timestampType }
   /// The epoch of the log that wrote the batch.
   public var leaderEpoch: Int32 { storage.records.header.partitionLeaderEpoch }
+  /// Bytes that these records take in the log, as compressed: of a batch that polls returned in parts, each part's share.
+  public var sizeInBytes: Int {
+    let header = storage.records.header
+    return header.sizeInBytes * count / Swift.max(1, Int(header.recordCount))
+  }
   /// The id of the producer, or -1.
   public var producerID: Int64 { storage.records.header.producerID }
 

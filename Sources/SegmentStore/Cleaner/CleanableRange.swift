@@ -55,7 +55,7 @@ extension PartitionLog {
         cleanBytes: 0, cleanableBytes: 0, isOverdue: false, resetsCheckpoint: checkpoint != nil && !isUsable)
     }
     let configuration = configuration
-    let stable = try lastStableOffset()
+    let stable = lastStableOffset
     var end = segments.count - 1
     // The segment that holds the last stable offset stays whole, and so do those that are not finished.
     let limit = min(stable, firstUnfinishedOffset, active.baseOffset)

@@ -75,6 +75,7 @@ struct CleanedSegment {
       region = MemoryRegion(owning: UnsafeRawPointer(address), count: size, origin: .mapping)
     }
     let segment = Segment(files: files, size: size, createdAt: createdAt)
+    for transaction in abortedTransactions { segment.add(transaction) }
     // Until its files have their names, it can't be opened by them.
     segment.pin(SegmentContents(region: region, offsetIndex: index.offsets, timeIndex: index.times))
     return segment

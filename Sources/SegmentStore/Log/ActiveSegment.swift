@@ -149,6 +149,10 @@ struct RolledSegment {
   let segment: Segment
   let index: IndexBuilder
   var descriptor: FileDescriptor?
+  /// What was known of the producers at its end.
+  let producers: ProducerSnapshot
+  /// Its end, where the next segment begins.
+  let endOffset: Int64
 
   /// Makes the file what a closed segment is. To be called again after a failure.
   func finish(_ context: StoreContext) throws(EventLogError) {
@@ -165,6 +169,7 @@ struct RolledSegment {
     defer { if descriptor == nil { fileSystem.close(file) } }
     try fileSystem.truncate(file, to: Int64(segment.size), path: files.log)
     try fileSystem.syncData(file, path: files.log)
+    ProducerFiles(context: context, files: files).write(segment, producers, at: endOffset)
   }
 
   func closeFile(_ context: StoreContext) {

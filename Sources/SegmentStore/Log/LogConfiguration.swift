@@ -77,11 +77,17 @@ package struct AppendOptions: Sendable {
   package var compression: CompressionType
   /// The codec's level; nil is Kafka's default.
   package var compressionLevel: Int32?
+  /// Who appends.
+  package var producer: ProducerStamp
 
-  package init(isDurable: Bool, compression: CompressionType = .none, compressionLevel: Int32? = nil) {
+  package init(
+    isDurable: Bool, compression: CompressionType = .none, compressionLevel: Int32? = nil,
+    producer: ProducerStamp = .none
+  ) {
     self.isDurable = isDurable
     self.compression = compression
     self.compressionLevel = compressionLevel
+    self.producer = producer
   }
 }
 

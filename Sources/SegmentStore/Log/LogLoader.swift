@@ -22,11 +22,21 @@ struct LogLoader {
     var wasTruncated = false
     /// Whether the active segment's index files differ from what is in memory.
     var isIndexDirty = false
+    /// The producers, as the last batch left them.
+    var producers = ProducerStateManager()
+    /// Where there is a snapshot of them.
+    var snapshotOffset: Int64?
   }
 
   var fileSystem: any FileSystem { context.fileSystem }
 
   func load() throws(EventLogError) -> Result {
+    var result = try loadSegments()
+    try ProducerStateLoader(context: context, directory: directory).load(&result)
+    return result
+  }
+
+  private func loadSegments() throws(EventLogError) -> Result {
     let bases = try segmentsAfterCleaning()
     guard let last = bases.last else { return try begin() }
     if wasClean, let end = checkpoint.logEndOffset, let result = try loadCleanly(bases, last: last, expecting: end) {

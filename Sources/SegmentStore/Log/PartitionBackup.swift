@@ -60,7 +60,11 @@ package struct PartitionBackup {
     let before = try segments()
     try fileSystem.makeDirectory(target)
     guard try !isBeingSwapped() else { return nil }
-    guard let last = before.keys.max() else { return Summary() }
+    guard let first = before.keys.min(), let last = before.keys.max() else { return Summary() }
+    // What is known of producers whose batches were deleted. The others' is made anew from the log.
+    let snapshot = SegmentFiles(directory: source, baseOffset: first).producerSnapshot
+    _ = try clone(
+      snapshot, to: SegmentFiles(directory: target, baseOffset: first).producerSnapshot, mayLink: mayLink)
     var summary = Summary()
     for base in before.keys.sorted() where base != last {
       guard try copyClosed(base, &summary) else { return nil }

@@ -65,6 +65,7 @@ extension PartitionLog {
     do throws(EventLogError) {
       try trimActiveSegment()
       try syncForClosing()
+      state.withLock { state in writeSnapshot(&state) }
     } catch {
       throw error.at(topicPartition)
     }

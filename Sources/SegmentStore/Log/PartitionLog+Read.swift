@@ -49,7 +49,7 @@ extension PartitionLog {
       ).at(topicPartition)
     }
     let highWatermark = highWatermark
-    let end = isolation == .readCommitted ? try lastStableOffset() : highWatermark
+    let end = isolation == .readCommitted ? lastStableOffset : highWatermark
     var result = FetchedBatches(
       nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
     guard offset < end else { return result }
@@ -59,7 +59,7 @@ extension PartitionLog {
         try collect(&found, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
         result = found
       }
-      if isolation == .readCommitted { dropAborted(&result.batches) }
+      if isolation == .readCommitted { dropAborted(&result, from: offset) }
     } catch {
       throw error.at(topicPartition)
     }

@@ -12,7 +12,11 @@ extension PartitionLog {
     old.index.close()
     // What was reserved ahead goes with the trimming.
     context.diskBudget.giveBack(Int64(old.reserved - old.position))
-    state.rolled.append(RolledSegment(segment: old.segment, index: old.index, descriptor: old.descriptor))
+    state.rolled.append(
+      RolledSegment(
+        segment: old.segment, index: old.index, descriptor: old.descriptor, producers: state.producers.snapshot,
+        endOffset: files.baseOffset))
+    state.snapshotOffset = nil
     let segment = Segment(files: files, size: 0, createdAt: context.time.wallMilliseconds())
     state.active = ActiveSegment(
       segment: segment,

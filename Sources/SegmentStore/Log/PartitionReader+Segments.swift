@@ -7,16 +7,24 @@ extension PartitionReader {
   /// The base offsets of the segments, in order.
   ///
   /// A name that is changed while a directory is listed may be missing in the list, as if its segment were gone. So a list
-  /// that differs from the last one counts when a second one is like it.
+  /// in which a segment is missing that was there before counts when a second one says the same. New ones come all the time.
   func bases() throws(EventLogError) -> [Int64] {
     var known = listing.withLock { $0 }
-    for _ in 0..<100 {
+    for _ in 0..<10 {
       let found = try list()
-      if found == known { break }
+      let isWhole = known == found || (!known.isEmpty && Self.contains(found, known))
       known = found
+      if isWhole { break }
     }
     listing.withLock { $0 = known }
     return known
+  }
+
+  /// Whether all of `some` are in `all`; both are sorted.
+  private static func contains(_ all: [Int64], _ some: [Int64]) -> Bool {
+    var rest = some[...]
+    for base in all where base == rest.first { rest.removeFirst() }
+    return rest.isEmpty
   }
 
   private func list() throws(EventLogError) -> [Int64] {

@@ -30,10 +30,12 @@ extension PartitionReader {
 
   /// Visits all batches, markers too, in the order of offsets, until `visit` says false. `batch` gives a copy.
   ///
-  /// - Parameter timestamp: closed segments whose time index says that they have nothing as young are left out.
+  /// - Parameters:
+  ///   - timestamp: closed segments whose time index says that they have nothing as young are left out.
+  ///   - offset: segments that lie wholly below it are left out.
   /// - Throws: `corruptMessage` where a batch is damaged that the owner has long finished.
   func forEachBatch(
-    skippingSegmentsBelow timestamp: Int64 = .min,
+    skippingSegmentsBelow timestamp: Int64 = .min, from offset: Int64 = .min,
     _ visit: (RecordBatchHeader, () throws(EventLogError) -> RecordBatchView) throws(EventLogError) -> Bool
   ) throws(EventLogError) {
     // Where segments vanish in the middle of it, it goes on behind what was visited.
@@ -44,7 +46,7 @@ extension PartitionReader {
         for (number, base) in bases.enumerated() {
           let files = SegmentFiles(directory: directory, baseOffset: base)
           let isLast = base == bases.last
-          if !isLast, bases[number + 1] <= next { continue }
+          if !isLast, bases[number + 1] <= max(next, offset) { continue }
           if !isLast, timestamp > .min, let largest = largestTimestamp(files), largest < timestamp { continue }
           guard try forEachBatch(of: files, isLast: isLast, next: &next, visit) else { return }
         }

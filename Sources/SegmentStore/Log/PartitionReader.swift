@@ -19,6 +19,7 @@ package final class PartitionReader: Sendable {
   private let lastRead: Mutex<Place?>
   /// The segments as they were last found.
   let listing = Mutex<[Int64]>([])
+  let transactions = Mutex(ReaderTransactions())
 
   /// A place in a segment.
   private struct Place {
@@ -93,27 +94,29 @@ package final class PartitionReader: Sendable {
     return max(end, recoveryPoint)
   }
 
-  /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end.
+  /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end, or with
+  /// `readCommitted` up to the last stable offset.
   package func read(
-    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true
+    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true, isolation: IsolationLevel = .readUncommitted
   ) throws(EventLogError) -> FetchedBatches {
     do throws(EventLogError) {
       return try despiteRemovals { () throws(EventLogError) in
-        try readOnce(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
+        try readOnce(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, isolation: isolation)
       }
     } catch {
       throw error.at(topicPartition)
     }
   }
 
-  private func readOnce(from offset: Int64, maxBytes: Int, minimumOneBatch: Bool) throws(EventLogError)
-    -> FetchedBatches
-  {
-    let end = try logEndOffset()
+  private func readOnce(
+    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool, isolation: IsolationLevel
+  ) throws(EventLogError) -> FetchedBatches {
+    let logEnd = try logEndOffset()
     let start = try logStartOffset()
-    guard offset >= start, offset <= end else {
-      throw EventLogError(.offsetOutOfRange, "the log holds the offsets from \(start) to \(end)", offset: offset)
+    guard offset >= start, offset <= logEnd else {
+      throw EventLogError(.offsetOutOfRange, "the log holds the offsets from \(start) to \(logEnd)", offset: offset)
     }
+    let end = isolation == .readCommitted ? min(try lastStableOffset(), logEnd) : logEnd
     var result = FetchedBatches(nextOffset: offset, highWatermark: end, logStartOffset: start)
     let bases = try bases()
     var index = max(0, (bases.firstIndex { $0 > offset } ?? bases.count) - 1)
@@ -121,8 +124,11 @@ package final class PartitionReader: Sendable {
       try collect(&result, in: bases[index], below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
       index += 1
       // What is missing at the end of a segment was compacted away.
-      if result.batches.isEmpty, index < bases.count { result.nextOffset = max(result.nextOffset, bases[index]) }
+      if result.batches.isEmpty, index < bases.count {
+        result.nextOffset = max(result.nextOffset, min(bases[index], end))
+      }
     }
+    if isolation == .readCommitted { try dropAborted(&result) }
     return result
   }
 
@@ -153,6 +159,7 @@ package final class PartitionReader: Sendable {
         }
         expected = header.nextOffset
         guard header.nextOffset > result.nextOffset else { continue }
+        guard header.nextOffset <= end else { return }
         guard isValid else {
           if !result.batches.isEmpty { return }
           throw EventLogError(

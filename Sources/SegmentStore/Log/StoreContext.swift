@@ -21,6 +21,10 @@ package final class StoreContext: Sendable {
   /// Files that wait to be unlinked.
   package let deletedFiles: DeletedFiles
   private let descriptorsLeft: Atomic<Int>
+  /// `producer.id.expiration.ms`
+  package let producerIDExpiration: Int64
+  /// The ids of named producers, which never expire.
+  private let keptProducers = Mutex<Set<Int64>>([])
   /// Told of what a user should know and no call can return: a torn tail that was cut, an index that was rebuilt.
   package let warn: @Sendable (EventLogError) -> Void
 
@@ -29,12 +33,13 @@ package final class StoreContext: Sendable {
   ///   - warn: told of what was repaired.
   package init(
     fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, random: RandomSource = .system,
-    closedSegmentsKept: Int = 256, diskBudget: DiskBudget = DiskBudget(),
+    closedSegmentsKept: Int = 256, diskBudget: DiskBudget = DiskBudget(), producerIDExpiration: Int64 = 86_400_000,
     warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
   ) {
     self.fileSystem = fileSystem
     self.time = time
     self.random = random
+    self.producerIDExpiration = producerIDExpiration
     self.warn = warn
     timekeeper = Timekeeper(time: time)
     syncThreads = WorkerPool(threads: 4)
@@ -59,6 +64,13 @@ package final class StoreContext: Sendable {
     syncThreads.shutDown()
     populateThread.shutDown()
   }
+
+  /// Has what is known of a producer kept for ever, however long it does not write.
+  package func keepProducer(_ id: Int64) {
+    keptProducers.withLock { _ = $0.insert(id) }
+  }
+
+  var producersKept: Set<Int64> { keptProducers.withLock { $0 } }
 
   /// Whether one more segment may keep its descriptor open. Others open theirs for each sync.
   func takeDescriptor() -> Bool {

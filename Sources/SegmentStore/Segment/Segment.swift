@@ -15,6 +15,8 @@ package final class Segment: Sendable {
   private let removed = Atomic(false)
   /// What `largestTimestamp` found; `.min` where nobody asked yet.
   private let knownLargestTimestamp = Atomic<Int64>(.min)
+  /// The transactions whose ABORT markers lie in the segment; nil where there are none.
+  private let transactionIndex = Mutex<AppendOnlyArray<AbortedTransaction>?>(nil)
 
   /// The active segment's contents are pinned: its writer stores into them, and they must not be loaded a second time.
   private struct Slot {
@@ -89,6 +91,23 @@ package final class Segment: Sendable {
     let found = size == 0 ? -1 : try loadedContents(context).timeIndex.last?.timestamp ?? -1
     knownLargestTimestamp.store(found, ordering: .relaxed)
     return found
+  }
+
+  // MARK: Aborted transactions
+
+  /// In the order of their markers; nil where there are none.
+  var aborted: AppendOnlyArray<AbortedTransaction>? { transactionIndex.withLock { $0 } }
+  var abortedCount: Int { aborted?.count ?? 0 }
+
+  /// Adds one. There is one caller at a time.
+  func add(_ aborted: AbortedTransaction) {
+    let index = transactionIndex.withLock { index -> AppendOnlyArray<AbortedTransaction> in
+      if let index { return index }
+      let made = AppendOnlyArray<AbortedTransaction>()
+      index = made
+      return made
+    }
+    index.append(aborted)
   }
 
   /// Whether the segment was taken out of its log. Its files have other names now, or are gone, and its own names may be

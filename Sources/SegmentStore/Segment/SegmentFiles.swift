@@ -35,6 +35,8 @@ package struct SegmentFiles: Sendable, Hashable {
   package var offsetIndex: String { stem + ".index" }
   package var timeIndex: String { stem + ".timeindex" }
   package var transactionIndex: String { stem + ".txnindex" }
+  /// What was known of the producers before the segment's first offset.
+  package var producerSnapshot: String { stem + ".snapshot" }
 
   /// The base offset and the kind that a file name states, or nil for a name of something else.
   package static func parse(_ name: String) -> (baseOffset: Int64, kind: Kind)? {

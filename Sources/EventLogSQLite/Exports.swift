@@ -1,0 +1,2 @@
+@_exported public import EventLog
+@_exported public import GRDB
