@@ -48,6 +48,9 @@ public struct ProducerConfiguration: Sendable {
   /// that `Producer.nextSequence(of:)` says how far it came, and nothing need be written twice. One producer has a name at a
   /// time; making another fences the first.
   public var name: String?
+  /// Who sees each record before it is sent and when it is acknowledged, in this order (`interceptor.classes`, which has to
+  /// be set in code).
+  public var interceptors: [any ProducerInterceptor] = []
 
   public init() {}
 
@@ -102,6 +105,10 @@ public struct ProducerConfiguration: Sendable {
       enableIdempotence = false
     }
     try properties.refuse("partitioner.class", because: "set `partitioner` in code")
+    try properties.refuse("interceptor.classes", because: "set `interceptors` in code")
+    for side in ["key", "value"] {
+      try properties.refuse("\(side).serializer", because: "give the serializers to `Broker.producer(key:value:)`")
+    }
     properties.ignore(
       "bootstrap.servers", "client.id", "request.timeout.ms", "delivery.timeout.ms", "retry.backoff.ms",
       "retry.backoff.max.ms", "metadata.max.age.ms",

@@ -63,6 +63,14 @@ final class OffsetStore: Sendable {
     return result
   }
 
+  func committed(_ group: String, _ topicPartition: TopicPartition) -> OffsetAndMetadata? {
+    guard let topic = topics.find(topicPartition.topic) else { return nil }
+    let id = PartitionID(topic.id, topicPartition.partition)
+    return state.withLock { $0.committed[group]?[id] }.map {
+      OffsetAndMetadata($0.offset, leaderEpoch: $0.leaderEpoch, metadata: $0.metadata)
+    }
+  }
+
   func groups() -> [String] { state.withLock { Array($0.committed.keys) } }
 
   // MARK: Committing
@@ -163,12 +171,14 @@ final class OffsetStore: Sendable {
       guard !batch.isEmpty || !generations.isEmpty else { return }
       // A partition whose disk failed is no reason to refuse the commits of others.
       var durable: [Pending] = []
+      var failures: [EventLogError?] = []
       for commit in batch {
         do throws(EventLogError) {
           try syncLogs(commit)
           durable.append(commit)
+          failures.append(nil)
         } catch {
-          commit.completion(error)
+          failures.append(error)
         }
       }
       var failure: EventLogError?
@@ -187,7 +197,8 @@ final class OffsetStore: Sendable {
           }
         }
       }
-      for commit in durable { commit.completion(failure) }
+      // In the order of the calls, also where one in the middle failed.
+      for (commit, error) in zip(batch, failures) { commit.completion(error ?? failure) }
     }
   }
 

@@ -10,6 +10,12 @@ extension Producer {
   /// - Throws: as `send(_:)`.
   @discardableResult
   public func append(_ record: ProducerRecord) throws -> RecordMetadata {
+    if let interceptors { return try interceptors.around(record) { try appendAsIs($0) } }
+    return try appendAsIs(record)
+  }
+
+  @inline(__always)
+  private func appendAsIs(_ record: ProducerRecord) throws -> RecordMetadata {
     let log = try noting { () throws(EventLogError) in
       let log = try self.log(try route(record.topic), partition: record.partition, record.record)
       try checkSize(Self.size(record.record), log.topicPartition)
@@ -28,6 +34,10 @@ extension Producer {
     to topicPartition: TopicPartition, key: RawSpan? = nil, value: RawSpan?, headers: [RecordHeader] = [],
     timestamp: Int64? = nil
   ) throws -> BatchMetadata {
+    if interceptors != nil {
+      let record = Record(copying: key, value, headers: headers, timestamp: timestamp)
+      return try append([record], to: topicPartition)
+    }
     let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
     let log = try noting { () throws(EventLogError) in
       let log = try self.log(topicPartition)
@@ -46,6 +56,14 @@ extension Producer {
   /// - Throws: `messageTooLarge` where the batch is larger than `max.message.bytes`; else as `send(_:)`.
   @discardableResult
   public func append(_ records: [Record], to topicPartition: TopicPartition) throws -> BatchMetadata {
+    if let interceptors {
+      return try interceptors.around(records, to: topicPartition) { try appendAsIs($0, topicPartition) }
+    }
+    return try appendAsIs(records, topicPartition)
+  }
+
+  @inline(__always)
+  private func appendAsIs(_ records: [Record], _ topicPartition: TopicPartition) throws -> BatchMetadata {
     let log = try noting { () throws(EventLogError) in try self.log(topicPartition) }
     let result = try append(to: log) { options throws(EventLogError) in
       try log.append(records: records.span, options)
@@ -63,6 +81,13 @@ extension Producer {
   public func send(
     _ records: [Record], to topic: String, partition: Int? = nil
   ) async throws -> [RecordMetadata] {
+    guard let interceptors else { return try await sendAsIs(records, topic, partition) }
+    return try await interceptors.around(records, to: topic, partition: partition) {
+      try await sendAsIs($0, topic, partition)
+    }
+  }
+
+  private func sendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) async throws -> [RecordMetadata] {
     try Task.checkCancellation()
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
     if awaitsDisk { for (log, end) in ends { try await durable(log, upTo: end) } }
@@ -72,6 +97,13 @@ extension Producer {
   /// The same, blocking this thread where `acks=all` waits for the disk.
   @discardableResult
   public func append(_ records: [Record], to topic: String, partition: Int? = nil) throws -> [RecordMetadata] {
+    guard let interceptors else { return try appendAsIs(records, topic, partition) }
+    return try interceptors.around(records, to: topic, partition: partition) {
+      try appendAsIs($0, topic, partition)
+    }
+  }
+
+  private func appendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) throws -> [RecordMetadata] {
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
     if awaitsDisk { for (log, end) in ends { try log.waitUntilDurable(upTo: end) } }
     return result

@@ -11,6 +11,12 @@ extension Producer {
   ///   record was appended nothing is written; while it was waited for, it may be.
   @discardableResult
   public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
+    if let interceptors { return try await interceptors.around(record) { try await sendAsIs($0) } }
+    return try await sendAsIs(record)
+  }
+
+  @inline(__always)
+  private func sendAsIs(_ record: ProducerRecord) async throws -> RecordMetadata {
     try Task.checkCancellation()
     let size = Self.size(record.record)
     let log = try noting { () throws(EventLogError) in
@@ -65,6 +71,21 @@ extension Producer {
   ///
   /// - Throws: what is wrong with the call itself; everything else goes to `onDelivery`.
   public func send(_ record: ProducerRecord, onDelivery: @escaping DeliveryCallback) throws {
+    guard let interceptors else { return try sendAsIs(record, onDelivery) }
+    let changed = interceptors.onSend(record)
+    do {
+      try sendAsIs(changed) { result in
+        interceptors.onAcknowledgement(changed, result)
+        onDelivery(result)
+      }
+    } catch {
+      interceptors.onAcknowledgement(changed, .failure(error))
+      throw error
+    }
+  }
+
+  @inline(__always)
+  private func sendAsIs(_ record: ProducerRecord, _ onDelivery: @escaping DeliveryCallback) throws {
     let log = try noting { () throws(EventLogError) in
       try self.log(try route(record.topic), partition: record.partition, record.record)
     }

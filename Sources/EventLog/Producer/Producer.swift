@@ -27,6 +27,7 @@ public final class Producer: Sendable {
   let lease: ProducerLease?
   /// Whether a send is over only when the disk has the record. Within transactions the commit sees to that.
   let awaitsDisk: Bool
+  let interceptors: ProducerInterceptors?
   private let topics: TopicTable
   private let routes: Mutex<Routes>
   private let isClosed = Atomic<Bool>(false)
@@ -79,6 +80,7 @@ public final class Producer: Sendable {
     accumulator = RecordAccumulator(
       context: broker.context, batchSize: configuration.batchSize, linger: configuration.linger.milliseconds)
     routes = Mutex(Routes())
+    interceptors = ProducerInterceptors(configuration.interceptors, broker.context.warn)
     accumulator.setAppend { [transaction, lease] records, log throws(EventLogError) in
       try Self.append(to: log, chosen, transaction, lease) { options throws(EventLogError) in
         try log.append(records: records, options)
@@ -234,6 +236,7 @@ public final class Producer: Sendable {
       accumulator.abort(EventLogError(.illegalState, "the producer was closed within a transaction, which is aborted"))
       transaction.end(commits: false) { _ in }
     }
+    defer { interceptors?.close() }
     try await finish()
   }
 
@@ -241,6 +244,7 @@ public final class Producer: Sendable {
   public func abort() {
     isClosed.store(true, ordering: .releasing)
     accumulator.abort(EventLogError(.illegalState, "the producer was closed before the record was appended"))
+    interceptors?.close()
   }
 
   private func finish() async throws {

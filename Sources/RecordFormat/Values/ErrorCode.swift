@@ -91,6 +91,8 @@ extension EventLogError {
     public static let wakeup = Code(-9, "WAKEUP")
     /// The bytes of a record could not be turned into the wanted type (Kafka's `RecordDeserializationException`).
     public static let deserialization = Code(-10, "DESERIALIZATION")
+    /// A key or value could not be turned into bytes (Kafka's `SerializationException`).
+    public static let serialization = Code(-11, "SERIALIZATION")
 
     // EventLog's own: what Kafka leaves to the operating system.
     /// Another process, or another `Broker` of this one, has the directory open for writing.
