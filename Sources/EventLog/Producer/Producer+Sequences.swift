@@ -33,6 +33,15 @@ extension Producer {
   public func append(
     _ records: [Record], to topicPartition: TopicPartition, sequence: Int32
   ) throws -> BatchMetadata {
+    if let interceptors {
+      return try interceptors.around(records, to: topicPartition) { try appendAsIs($0, topicPartition, sequence) }
+    }
+    return try appendAsIs(records, topicPartition, sequence)
+  }
+
+  private func appendAsIs(
+    _ records: [Record], _ topicPartition: TopicPartition, _ sequence: Int32
+  ) throws -> BatchMetadata {
     let id = try requireSequences()
     guard sequence >= 0 else {
       throw EventLogError(.illegalArgument, "a sequence number can't be negative").at(topicPartition)
