@@ -133,7 +133,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "EventLogSQLiteTests", dependencies: ["EventLogSQLite", "EventLogTesting"], swiftSettings: settings),
+      name: "EventLogSQLiteTests",
+      dependencies: ["EventLogSQLite", "EventLogTesting", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

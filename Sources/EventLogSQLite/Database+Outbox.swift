@@ -1,3 +1,4 @@
+public import GRDB
 internal import Foundation
 
 extension Database {

@@ -1,2 +1,1 @@
 @_exported public import EventLog
-@_exported public import GRDB

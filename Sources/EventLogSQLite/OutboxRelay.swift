@@ -1,3 +1,4 @@
+public import GRDB
 internal import Dispatch
 
 /// Moves what an application put into its outbox (`Database.enqueue`) into the log: each record exactly once, and in order

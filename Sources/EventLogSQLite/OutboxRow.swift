@@ -1,3 +1,4 @@
+internal import GRDB
 internal import Foundation
 
 /// A committed row of the outbox, and where it goes.
@@ -6,7 +7,7 @@ struct OutboxRow: Sendable {
   var topic: String
   var partition: Int?
   var sequence: Int32?
-  var record: Record
+  var record: EventLog.Record
 
   /// Rows of one partition, in order.
   struct Run: Sendable {
@@ -23,7 +24,7 @@ struct OutboxRow: Sendable {
       let stored = try headers.map { try JSONDecoder().decode([StoredHeader].self, from: Data($0.utf8)) } ?? []
       return OutboxRow(
         id: row["id"], topic: row["topic"], partition: row["partition"], sequence: row["sequence"],
-        record: Record(
+        record: EventLog.Record(
           key: (row["key"] as Data?).map { Array($0) }, value: (row["value"] as Data?).map { Array($0) },
           headers: stored.map(\.header), timestamp: row["timestamp"]))
     }

@@ -1,3 +1,4 @@
+public import GRDB
 internal import Synchronization
 
 /// Processes records in transactions of the application's own database, in which also the group's offsets are kept: what is

@@ -1,6 +1,7 @@
 import EventLogSQLite
 import EventLogTesting
 import Foundation
+import GRDB
 import Testing
 
 @Suite("An outbox")

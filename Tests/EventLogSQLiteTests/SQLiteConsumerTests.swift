@@ -1,5 +1,6 @@
 import EventLogSQLite
 import EventLogTesting
+import GRDB
 import Testing
 
 @Suite("A consumer into SQLite")
@@ -84,7 +85,7 @@ struct SQLiteConsumerTests {
         try db.execute(sql: "UPDATE eventlog_offset SET \"offset\" = \"offset\"")
       }
       #expect(count == 1)
-      broker.evict(old.consumer)
+      try broker.evict(old.consumer)
       #expect(try await step(new) == 0)
       // As if the new one had processed what comes next, while the old one still believes to have the partition.
       try await broker.produce("t", values: ["c"])

@@ -38,6 +38,12 @@ extension Broker {
     }
   }
 
+  /// Has the transaction coordinator stop as if the process died there, after so many steps of ending transactions: the
+  /// data's sync, the decision, and each marker is one.
+  package func stopTransactions(after steps: Int) {
+    transactions.stepsLeft.store(steps, ordering: .relaxed)
+  }
+
   /// Puts a member out of its group, as if it had not polled for `max.poll.interval.ms`. It finds out at its next poll or
   /// commit.
   package func evict(member: String, group: String) {

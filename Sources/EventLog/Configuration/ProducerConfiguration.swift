@@ -33,9 +33,6 @@ public struct ProducerConfiguration: Sendable {
   public var partitioner: (any Partitioner)?
   /// Whether the default partitioner treats records with a key as if they had none (`partitioner.ignore.keys`): false.
   public var ignoresKeys = false
-  /// Who sees each record before it is sent and when it is acknowledged, in this order (`interceptor.classes`, which has to
-  /// be set in code).
-  public var interceptors: [any ProducerInterceptor] = []
   /// Whether batches carry a producer id and sequence numbers (`enable.idempotence`); nil, the default, says yes where
   /// `acks` is all.
   ///
@@ -51,6 +48,9 @@ public struct ProducerConfiguration: Sendable {
   /// that `Producer.nextSequence(of:)` says how far it came, and nothing need be written twice. One producer has a name at a
   /// time; making another fences the first.
   public var name: String?
+  /// Who sees each record before it is sent and when it is acknowledged, in this order (`interceptor.classes`, which has to
+  /// be set in code).
+  public var interceptors: [any ProducerInterceptor] = []
 
   public init() {}
 

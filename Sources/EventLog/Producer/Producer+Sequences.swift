@@ -33,10 +33,8 @@ extension Producer {
   public func append(
     _ records: [Record], to topicPartition: TopicPartition, sequence: Int32
   ) throws -> BatchMetadata {
-    if let interceptors {
-      return try interceptors.around(records, to: topicPartition) { try appendAsIs($0, topicPartition, sequence) }
-    }
-    return try appendAsIs(records, topicPartition, sequence)
+    guard let interceptors else { return try appendAsIs(records, topicPartition, sequence) }
+    return try interceptors.around(records, to: topicPartition) { try appendAsIs($0, topicPartition, sequence) }
   }
 
   private func appendAsIs(

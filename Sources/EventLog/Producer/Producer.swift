@@ -21,13 +21,13 @@ public final class Producer: Sendable {
   let budget: MemoryBudget
   let options: AppendOptions
   let accumulator: RecordAccumulator
-  let interceptors: ProducerInterceptors?
   /// Of a producer with a `transactional.id`.
   let transaction: ProducerTransaction?
   /// Of a producer with a name.
   let lease: ProducerLease?
   /// Whether a send is over only when the disk has the record. Within transactions the commit sees to that.
   let awaitsDisk: Bool
+  let interceptors: ProducerInterceptors?
   private let topics: TopicTable
   private let routes: Mutex<Routes>
   private let isClosed = Atomic<Bool>(false)
@@ -232,11 +232,11 @@ public final class Producer: Sendable {
   /// As `flush`; then nothing more can be sent. A transaction that is open is aborted. A second call does nothing.
   public func close() async throws {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    defer { interceptors?.close() }
     if let transaction, transaction.isOpen {
       accumulator.abort(EventLogError(.illegalState, "the producer was closed within a transaction, which is aborted"))
       transaction.end(commits: false) { _ in }
     }
+    defer { interceptors?.close() }
     try await finish()
   }
 

@@ -31,6 +31,8 @@ final class TransactionCoordinator: Sendable {
   private let topics: TopicTable
   let limits: Limits
   let context: StoreContext
+  /// For tests: how many steps of ending transactions are made before the coordinator stops, as if the process had died.
+  let stepsLeft = Atomic<Int>(.max)
   /// The coordinator's epoch in markers: there is one coordinator, for ever.
   static let coordinatorEpoch: Int32 = 0
   /// From this epoch on an id gets a new producer id, since the epoch may have to grow once more to fence.
@@ -213,7 +215,7 @@ final class TransactionCoordinator: Sendable {
     }
     guard let work else { return completion(.done) }
     guard commits else {
-      finish(id, work, .abort, epoch: work.epoch)
+      guard finish(id, work, .abort, epoch: work.epoch) else { return completion(.failed(Self.stopped)) }
       release(id) { _ in }
       return completion(.done)
     }
@@ -229,11 +231,13 @@ final class TransactionCoordinator: Sendable {
       entry.participants.values.compactMap { participant in
         decision.partitions[participant.id].map { (participant.log, $0.endOffset) }
       } + entry.markers.map { ($0.log, $0.endOffset) }
+    guard takesStep() else { return completion(.failed(Self.stopped)) }
     whenDurable(needed) { error in
       if let error {
         self.reopen(id)
         return completion(.stillOpen(error))
       }
+      guard self.takesStep() else { return completion(.failed(Self.stopped)) }
       self.decide(id, entry, decision, completion)
     }
   }
@@ -249,7 +253,7 @@ final class TransactionCoordinator: Sendable {
       try offsets.write(change) { error in
         guard let error else {
           self.state.withLock { $0.entries[id]?.markers = [] }
-          self.finish(id, entry, .commit, epoch: entry.epoch)
+          guard self.finish(id, entry, .commit, epoch: entry.epoch) else { return completion(.failed(Self.stopped)) }
           self.release(id) { _ in }
           return completion(.done)
         }
@@ -272,11 +276,15 @@ final class TransactionCoordinator: Sendable {
   }
 
   /// Writes the markers that are due, and lets the offsets go. Those that can't be written now are tried again later.
-  func finish(_ id: String, _ entry: TransactionEntry, _ kind: ControlRecord.Kind, epoch: Int16) {
+  ///
+  /// - Returns: false where a test has the process die here.
+  @discardableResult
+  func finish(_ id: String, _ entry: TransactionEntry, _ kind: ControlRecord.Kind, epoch: Int16) -> Bool {
     let marker = ControlRecord(kind: kind, coordinatorEpoch: Self.coordinatorEpoch)
     var written: [TransactionEntry.Marker] = []
     var left: [ObjectIdentifier: TransactionEntry.Participant] = [:]
     for (key, participant) in entry.participants {
+      guard takesStep() else { return false }
       do throws(EventLogError) {
         let result = try participant.log.appendMarker(marker, producerID: entry.producerID, producerEpoch: epoch)
         written.append(TransactionEntry.Marker(log: participant.log, endOffset: result.nextOffset))
@@ -298,7 +306,15 @@ final class TransactionCoordinator: Sendable {
       if kind == .commit { state.entries[id]?.markers += written }
       if left.isEmpty { state.entries[id]?.state = kind == .commit ? .completeCommit : .completeAbort }
     }
+    return true
   }
+
+  private func takesStep() -> Bool {
+    guard stepsLeft.load(ordering: .relaxed) < .max else { return true }
+    return stepsLeft.subtract(1, ordering: .relaxed).oldValue > 0
+  }
+
+  private static var stopped: EventLogError { EventLogError(.illegalState, "the coordinator was stopped by a test") }
 
   /// Aborts what is open under an id, and raises its epoch, so that whoever had it open is fenced.
   ///

@@ -117,8 +117,8 @@ struct ProducerStateLoader {
         try? fileSystem.unlink(segment.files.transactionIndex)
       } else if next == nil, let aborted = segment.aborted {
         do throws(EventLogError) {
-          try fileSystem.replace(
-            segment.files.transactionIndex, with: ProducerFiles.bytes(aborted), durably: false)
+          // Durably: a snapshot of an earlier stop vouches for the part before it, and may outlive a file that is not.
+          try fileSystem.replace(segment.files.transactionIndex, with: ProducerFiles.bytes(aborted), durably: true)
         } catch {
           context.warn(error)
         }

@@ -101,7 +101,7 @@ struct TransactionTests {
 
   @Test("waits for nothing while it is filled: no sync is made before the commit")
   func syncs() async throws {
-    try await withTestBroker { broker in
+    try await withTestBroker(clock: TestClock()) { broker in
       try broker.admin.createTopic("a", partitions: 4)
       let producer = try await broker.transactionalProducer("t")
       func transaction() async throws {
