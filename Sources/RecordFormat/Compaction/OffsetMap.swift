@@ -33,7 +33,8 @@ package struct OffsetMap: ~Copyable {
     self.hash = hash
     guard let memory = calloc(slots, Self.entrySize) else {
       throw EventLogError(
-        .inputOutput, "there are no \(slots * Self.entrySize) bytes of memory for the cleaner's map; lower "
+        .inputOutput,
+        "there are no \(slots * Self.entrySize) bytes of memory for the cleaner's map; lower "
           + "log.cleaner.dedupe.buffer.size", errno: ENOMEM)
     }
     entries = memory.bindMemory(to: Entry.self, capacity: slots)

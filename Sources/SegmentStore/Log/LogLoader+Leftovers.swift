@@ -53,7 +53,8 @@ extension LogLoader {
         continue
       }
       for name in try fileSystem.list(directory) {
-        guard let (old, kind) = SegmentFiles.parse(name), kind != .snapshot, old >= base, old < max(end, base + 1) else {
+        guard let (old, kind) = SegmentFiles.parse(name), kind != .snapshot, old >= base, old < max(end, base + 1)
+        else {
           continue
         }
         try fileSystem.unlink(directory + "/" + name)

@@ -1,4 +1,6 @@
+internal import Glibc
 package import RecordFormat
+internal import Synchronization
 
 /// Where a reader is: saves it the search when it goes on from there.
 package struct ReadPosition: Sendable {
@@ -54,10 +56,21 @@ extension PartitionLog {
       nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
     guard offset < end else { return result }
     do throws(EventLogError) {
-      try despiteRemovals { () throws(EventLogError) in
+      // A gap is compaction's. One that is met while segments are being replaced may be a place of which nobody knows yet
+      // where it lies: it is looked for again.
+      for _ in 0..<10_000 {
+        let changes = segmentChanges.load(ordering: .sequentiallyConsistent)
         var found = result
-        try collect(&found, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
-        result = found
+        try despiteRemovals { () throws(EventLogError) in
+          found = result
+          try collect(&found, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+        }
+        let hasGap = found.batches.first.map { $0.header.baseOffset > offset } ?? true
+        if !hasGap || (changes.isMultiple(of: 2) && segmentChanges.load(ordering: .sequentiallyConsistent) == changes) {
+          result = found
+          break
+        }
+        sched_yield()
       }
       if isolation == .readCommitted { dropAborted(&result, from: offset) }
     } catch {

@@ -44,10 +44,10 @@ extension PartitionReader {
     return bases.sorted()
   }
 
-  /// Where the segment's log lies now.
+  /// Where the segment's log lies now. What was cleaned counts as soon as it is whole: the segments behind it that it
+  /// replaces may be gone already, while the old one of its own name is still there.
   func path(ofSegment base: Int64) throws(EventLogError) -> String {
     let path = SegmentFiles(directory: directory, baseOffset: base).log
-    if try fileSystem.status(path) != nil { return path }
     let swap = path + SegmentFiles.swapSuffix
     return try fileSystem.status(swap) == nil ? path : swap
   }
