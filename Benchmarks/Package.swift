@@ -26,7 +26,10 @@ let package = Package(
       linkerSettings: [.linkedLibrary("sqlite3")] + linked.map { .linkedLibrary($0.library) }),
     .executableTarget(
       name: "Comparison",
-      dependencies: ["CLimits", "CPeers", .product(name: "EventLog", package: "eventlog")]),
+      dependencies: [
+        "CLimits", "CPeers", .product(name: "EventLog", package: "eventlog"),
+        .product(name: "EventLogTesting", package: "eventlog"),
+      ]),
     // A small program for valgrind, which counts its instructions and allocations: Scripts/check-hot-paths.
     .executableTarget(name: "HotPaths", dependencies: [.product(name: "EventLog", package: "eventlog")]),
   ],

@@ -41,7 +41,7 @@ enum Child {
 
   private static func say(_ text: String) {
     print(text)
-    fflush(stdout)
+    fflush(nil)
   }
 
   // MARK: fill

@@ -18,7 +18,7 @@ struct Comparison {
     for workload in all where options.only.map({ "\(workload.id) \(workload.name)".contains($0) }) ?? true {
       let result = try await workload.run(rounds: options.size.rounds, root: root)
       print(Report.text(of: result))
-      fflush(stdout)
+      fflush(nil)
       if let results = options.results { try Results(results).write(result) }
     }
     if let results = options.results { try Results(results).summarize(all.map(\.id)) }

@@ -73,7 +73,7 @@ struct Measure: Codable {
           ? String(format: "%.1f ms", value * 1e3)
           : value >= 1e-6 ? String(format: "%.1f µs", value * 1e6) : String(format: "%.0f ns", value * 1e9)
     case .bytes:
-      value >= 1 << 20 ? String(format: "%.1f MiB", value / 1_048_576) : String(format: "%.0f B", value)
+      value >= 1_048_576 ? String(format: "%.1f MiB", value / 1_048_576) : String(format: "%.0f B", value)
     }
   }
 }

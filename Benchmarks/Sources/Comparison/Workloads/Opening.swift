@@ -75,6 +75,7 @@ extension Workloads {
     // Closing, which empties the server, is not part of it.
     var opened: (PeerStore, PeerSession)?
     defer {
+      withExtendedLifetime(opened) {}
       opened = nil
       if let second {
         kill(second.processIdentifier, SIGKILL)
