@@ -15,7 +15,7 @@ struct Comparison {
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: root) }
     let all = Workloads.all(options.size)
-    for workload in all where options.only.map({ "\(workload.id) \(workload.name)".contains($0) }) ?? true {
+    for workload in all where options.includes(workload) {
       let result = try await workload.run(rounds: options.size.rounds, root: root)
       print(Report.text(of: result))
       fflush(nil)
@@ -27,19 +27,23 @@ struct Comparison {
 
 struct Options {
   var size = Size.full
-  /// Words that the workload's id or name has to hold.
-  var only: String?
+  /// Words of which the workload's id or name has to hold some; all workloads where there are none.
+  var only: [String] = []
   /// Where the contenders work.
   var directory: String?
   /// `Benchmarks/results`, where the tables and plots go.
   var results: String?
+
+  func includes(_ workload: Workload) -> Bool {
+    only.isEmpty || only.contains { "\(workload.id) \(workload.name)".contains($0) }
+  }
 
   init(_ arguments: [String]) throws {
     var rest = arguments[...]
     while let argument = rest.popFirst() {
       switch argument {
       case "--smoke": size = .smoke
-      case "--only": only = rest.popFirst()
+      case "--only": if let words = rest.popFirst() { only.append(words) }
       case "--dir": directory = rest.popFirst()
       case "--write": results = FileManager.default.currentDirectoryPath + "/results"
       default:
@@ -58,7 +62,7 @@ struct Size: Sendable {
   /// How long a contender may take for one round of a workload that can end at any time, in seconds.
   var limit: Double
 
-  static let full = Size(rounds: 7, scale: 1, limit: 0.5)
+  static let full = Size(rounds: 5, scale: 1, limit: 0.5)
   static let smoke = Size(rounds: 1, scale: 50, limit: 0.02)
 
   func count(_ full: Int) -> Int { max(1, full / scale) }

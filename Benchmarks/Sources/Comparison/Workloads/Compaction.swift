@@ -36,11 +36,11 @@ extension Workloads {
         .init(name: "limit: read, checksum-free, and write a fifth of as many bytes", kind: .limit) { directory in
           let size = records * 127
           let path = directory + "/f"
-          FileManager.default.createFile(atPath: path, contents: Data(count: size))
+          _ = FileManager.default.createFile(atPath: path, contents: Data(count: size))
           let time = try seconds {
             let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             let copy = directory + "/g"
-            FileManager.default.createFile(atPath: copy, contents: bytes.prefix(size / 5))
+            _ = FileManager.default.createFile(atPath: copy, contents: bytes.prefix(size / 5))
             let handle = try FileHandle(forUpdating: URL(fileURLWithPath: copy))
             try handle.synchronize()
             try handle.close()
