@@ -8,7 +8,8 @@ let traits: Set<Trait> = [
   .trait(name: "Zstd", description: "zstd compression, by the system's libzstd (libzstd-dev)"),
   .trait(name: "LZ4", description: "lz4 compression, by the system's liblz4 (liblz4-dev)"),
   .trait(name: "Snappy", description: "snappy compression, by the system's libsnappy (libsnappy-dev)"),
-  .trait(name: "Services", description: "EventLogServices, with swift-service-lifecycle, metrics, tracing, configuration"),
+  .trait(
+    name: "Services", description: "EventLogServices, with swift-service-lifecycle, metrics, tracing, configuration"),
   .default(enabledTraits: ["Gzip", "Zstd", "LZ4", "Snappy", "Services"]),
 ]
 
@@ -134,7 +135,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "EventLogSQLiteTests",
-      dependencies: ["EventLogSQLite", "EventLogTesting", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: settings),
+      dependencies: ["EventLogSQLite", "EventLogTesting", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -30,7 +30,8 @@ enum KafkaNames {
 
   static let broker = [
     "listeners", "advertised.listeners", "listener.security.protocol.map", "inter.broker.listener.name",
-    "security.inter.broker.protocol", "log.dir", "log.dirs", "metadata.log.dir", "node.id", "broker.id", "process.roles",
+    "security.inter.broker.protocol", "log.dir", "log.dirs", "metadata.log.dir", "node.id", "broker.id",
+    "process.roles",
     "controller.quorum.voters", "controller.quorum.bootstrap.servers", "controller.listener.names", "broker.rack",
     "default.replication.factor", "min.insync.replicas", "unclean.leader.election.enable", "num.io.threads",
     "num.network.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads",

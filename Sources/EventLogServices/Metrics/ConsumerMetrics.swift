@@ -71,10 +71,12 @@ final class ConsumerMetrics: Sendable {
   }
 
   func pollBegins() {
-    guard let stopwatch = away.withLock({ away in
-      defer { away = nil }
-      return away
-    }) else { return }
+    guard
+      let stopwatch = away.withLock({ away in
+        defer { away = nil }
+        return away
+      })
+    else { return }
     timeBetweenPolls.recordNanoseconds(stopwatch.elapsed.nanoseconds)
   }
 

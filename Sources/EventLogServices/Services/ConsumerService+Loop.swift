@@ -107,7 +107,8 @@ extension ConsumerService {
     if let partition = failure.topicPartition {
       metadata.merge(.of(partition, offset: failure.offset)) { _, new in new }
     }
-    logger.warning(action == .skip ? "An error is passed over" : "After an error, it is tried again", metadata: metadata)
+    logger.warning(
+      action == .skip ? "An error is passed over" : "After an error, it is tried again", metadata: metadata)
     return action
   }
 
