@@ -62,6 +62,7 @@ extension Broker {
       let topic = try topic(topicPartition.topic)
       let old = try topic.partition(topicPartition.partition).log()
       try refuseUnlessEmpty(topicPartition)
+      try cleaner.checkpoints.forget(topicPartition)
       // The checkpoint first: a crash after the swap must not take the gaps of a compacted log for torn ones.
       let checkpoint = StoredCheckpoint(
         logStartOffset: summary.logStartOffset, recoveryPoint: summary.logEndOffset, logEndOffset: nil)

@@ -33,6 +33,9 @@ public final class Broker: Sendable {
   /// Held while log starts are gathered and written down, or moved, so that an older one can't overwrite a newer one.
   /// Not `topicChanges`: deleting a topic holds that and waits for the threads on which checkpoints are written.
   let checkpointing = Mutex<Void>(())
+  /// Held while old segments are chosen and deleted.
+  let retention = Mutex<Void>(())
+  let cleaner: LogCleanerManager
   let lock: DirectoryLock?
   private let isClosed = Mutex(false)
 
@@ -64,6 +67,8 @@ public final class Broker: Sendable {
     let context = StoreContext(
       fileSystem: environment.fileSystem, time: time, random: environment.random,
       closedSegmentsKept: configuration.mappedSegments,
+      diskBudget: DiskBudget(
+        limit: configuration.logDirsMaxBytes, policy: configuration.logDirsFullPolicy.budgetPolicy),
       producerIDExpiration: configuration.producerIDExpiration.milliseconds, warn: handler)
     let opening = BrokerOpening(
       path: path, configuration: configuration, context: context,
@@ -74,6 +79,7 @@ public final class Broker: Sendable {
     self.configuration = configuration
     self.context = context
     metadata = opened.metadata
+    cleaner = LogCleanerManager(directory: path, configuration, context)
     lock = opened.lock
     let table = TopicTable(opened.topics)
     topicTable = table
@@ -103,6 +109,10 @@ public final class Broker: Sendable {
     for group in opened.groups { groups.restore(group.id, generation: group.generation) }
     if !isReadOnly {
       scheduleCheckpoint()
+      watchDiskBudget()
+      scheduleRetention()
+      cleaner.checkCheckpoints(ownedLogs().map(\.log))
+      scheduleCleaner()
       Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
       Self.scheduleProducerExpiration(WeakBroker(self), context, every: configuration.producerIDExpirationCheckInterval)
     }
@@ -159,6 +169,8 @@ public final class Broker: Sendable {
     if !isReadOnly { transactions.close() }
     offsets.shutDown()
     context.timekeeper.shutDown()
+    cleaner.shutDown()
+    context.maintenanceThread.shutDown()
     var failure: EventLogError?
     var checkpoints: [PartitionID: StoredCheckpoint] = [:]
     for topic in topicTable.all() {
@@ -174,6 +186,7 @@ public final class Broker: Sendable {
         }
       }
     }
+    context.deletedFiles.sweepAll()
     if !isReadOnly {
       do throws(EventLogError) {
         // How transactions ended is noted only where their markers are on the disk.
@@ -338,7 +351,7 @@ private final class Ticking: Sendable {
 }
 
 /// Lets a timer refer to the broker without keeping it.
-private final class WeakBroker: Sendable {
+final class WeakBroker: Sendable {
   private let broker: Mutex<Weak>
 
   private struct Weak {

@@ -255,7 +255,8 @@ final class TransactionCoordinator: Sendable {
           self.state.withLock { $0.entries[id]?.markers = [] }
           guard self.finish(id, entry, .commit, epoch: entry.epoch) else { return completion(.failed(Self.stopped)) }
           self.release(id) { _ in }
-          return completion(.done)
+          // Behind what others have not on the disk yet a marker can't be seen: who has committed is to find it.
+          return self.whenDurable(self.hiddenMarkers(id)) { _ in completion(.done) }
         }
         // Refused for want of room, it was not written. Of other errors one can't tell.
         guard error.code == .diskFull else {
@@ -288,6 +289,8 @@ final class TransactionCoordinator: Sendable {
       do throws(EventLogError) {
         let result = try participant.log.appendMarker(marker, producerID: entry.producerID, producerEpoch: epoch)
         written.append(TransactionEntry.Marker(log: participant.log, endOffset: result.nextOffset))
+        // What was aborted is not to hold up what others have written behind it; nobody waits for that.
+        if kind == .abort { participant.log.whenDurable(upTo: result.nextOffset) { _ in } }
       } catch {
         // A topic that was deleted needs none.
         guard error.code != .unknownTopicOrPartition else { continue }
@@ -307,6 +310,12 @@ final class TransactionCoordinator: Sendable {
       if left.isEmpty { state.entries[id]?.state = kind == .commit ? .completeCommit : .completeAbort }
     }
     return true
+  }
+
+  /// The markers of an id's last commit that the high watermark has not passed.
+  private func hiddenMarkers(_ id: String) -> [(log: PartitionLog, offset: Int64)] {
+    let markers = state.withLock { $0.entries[id]?.markers ?? [] }
+    return markers.filter { $0.log.highWatermark < $0.endOffset }.map { ($0.log, $0.endOffset) }
   }
 
   private func takesStep() -> Bool {

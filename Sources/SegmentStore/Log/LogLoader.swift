@@ -47,18 +47,6 @@ struct LogLoader {
 
   // MARK: What is there
 
-  private func segmentsAfterCleaning() throws(EventLogError) -> [Int64] {
-    var bases: [Int64] = []
-    for name in try fileSystem.list(directory) {
-      if name.hasSuffix(".tmp") || name.hasSuffix(".deleted") || name.hasSuffix(".cleaned") {
-        try fileSystem.unlink(directory + "/" + name)
-      } else if let (base, kind) = SegmentFiles.parse(name), kind == .log {
-        bases.append(base)
-      }
-    }
-    return bases.sorted()
-  }
-
   /// A log without a file: a new one, or one whose files something outside took. Its offsets are not given out again:
   /// who has read them would take what comes next for what it knows.
   private func begin() throws(EventLogError) -> Result {

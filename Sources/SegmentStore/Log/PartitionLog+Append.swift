@@ -20,7 +20,7 @@ extension PartitionLog {
         RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
       }
     }
-    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+    let result = try appending { state throws(EventLogError) in
       let measure = RecordBatchEncoder.measure(
         records, now: now, accepted: state.configuration.acceptedTimestamps(now: now))
       return try appendInPlace(&state, measure, now: now, options) { target in
@@ -53,7 +53,7 @@ extension PartitionLog {
         RecordBatchEncoder.store(key: key, value: value, headers: headers, at: target)
       }
     }
-    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+    let result = try appending { state throws(EventLogError) in
       let measure = RecordBatchEncoder.measure(
         key: key, value: value, headers: headers, timestamp: timestamp, now: now,
         accepted: state.configuration.acceptedTimestamps(now: now))
@@ -102,7 +102,7 @@ extension PartitionLog {
     }
     var small = measure
     small.payloadSize = compressed.count
-    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+    let result = try appending { state throws(EventLogError) in
       try appendInPlace(&state, small, now: now, options, compression: compression.type) { target in
         compressed.withUnsafeBytes { bytes in
           if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
@@ -115,6 +115,16 @@ extension PartitionLog {
   }
 
   // MARK: In place
+
+  /// The lock, and a second try where the cap on all logs was in the way and room could be made.
+  @inline(__always)
+  private func appending(
+    _ body: (inout State) throws(EventLogError) -> AppendResult
+  ) throws(EventLogError) -> AppendResult {
+    try withinBudget { () throws(EventLogError) in
+      try state.withLock { state throws(EventLogError) in try body(&state) }
+    }
+  }
 
   /// Checks, makes room, has `store` write the records where they will live, and publishes them.
   @inline(__always)

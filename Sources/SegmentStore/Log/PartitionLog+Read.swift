@@ -54,10 +54,20 @@ extension PartitionLog {
       nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
     guard offset < end else { return result }
     do throws(EventLogError) {
-      try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+      try despiteRemovals { () throws(EventLogError) in
+        var found = result
+        try collect(&found, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+        result = found
+      }
       if isolation == .readCommitted { dropAborted(&result, from: offset) }
     } catch {
       throw error.at(topicPartition)
+    }
+    // Deleted while it was read: what was found instead lies behind a gap of which nobody would be told.
+    if logStartOffset > start, offset < logStartOffset {
+      throw EventLogError(
+        .offsetOutOfRange, "the log holds the offsets from \(logStartOffset) to \(logEndOffset)", offset: offset
+      ).at(topicPartition)
     }
     return result
   }
@@ -68,7 +78,9 @@ extension PartitionLog {
   ) throws(EventLogError) {
     while result.nextOffset < end {
       let place: ReadPosition
-      if let known = result.position, known.offset == result.nextOffset, known.position < known.segment.size {
+      if let known = result.position, known.offset == result.nextOffset, known.position < known.segment.size,
+        !known.segment.isRemoved
+      {
         place = known
       } else if let found = try locate(result.nextOffset) {
         place = found
@@ -250,6 +262,14 @@ extension PartitionLog {
 
   /// The first record, in the order of offsets, whose timestamp is at least `timestamp`; nil where there is none.
   package func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
+    do throws(EventLogError) {
+      return try despiteRemovals { () throws(EventLogError) in try firstRecord(withTimestamp: timestamp) }
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  private func firstRecord(withTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
     do throws(EventLogError) {
       for segment in segments {
         let size = segment.size

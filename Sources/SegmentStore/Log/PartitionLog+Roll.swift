@@ -10,6 +10,8 @@ extension PartitionLog {
     context.fileSystem.close(file)
     var old = state.active
     old.index.close()
+    // What was reserved ahead goes with the trimming.
+    context.diskBudget.giveBack(Int64(old.reserved - old.position))
     state.rolled.append(
       RolledSegment(
         segment: old.segment, index: old.index, descriptor: old.descriptor, producers: state.producers.snapshot,

@@ -30,6 +30,11 @@ package final class PartitionLog: Sendable {
   /// `flush.messages`, and whether the topic says how it is compressed: looked at by every append, without the lock.
   let flushInterval: Atomic<Int64>
   let overridesCompression: Atomic<Bool>
+  /// Counts the beginnings and the ends of changes by which segments go, so that who failed in the middle of one knows to
+  /// look again.
+  let segmentChanges = Atomic<Int>(0)
+  /// Held by who changes the names of segments' files: retention, and the swap of what was cleaned.
+  let fileChanges = Mutex<Void>(())
   /// Whether the files were given up: a deleted topic's.
   let isAbandoned = Atomic<Bool>(false)
   /// Whether the last stop was unclean and something had to be cut.
@@ -123,6 +128,7 @@ package final class PartitionLog: Sendable {
           durableOffset: loaded.nextOffset, producers: loaded.producers, snapshotOffset: loaded.snapshotOffset,
           hasNewNames: isNew || loaded.nextOffset == last.baseOffset,
           lastFlush: context.time.monotonicMilliseconds()))
+      context.diskBudget.add(loaded.segments.reduce(0) { $0 + Int64($1.size) })
     } catch {
       throw error.at(topicPartition)
     }

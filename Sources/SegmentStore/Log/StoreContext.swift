@@ -14,6 +14,12 @@ package final class StoreContext: Sendable {
   /// The thread that faults pages in ahead of fast writers.
   let populateThread: WorkerPool
   let contents: SegmentContentsCache
+  /// The cap on all logs together.
+  package let diskBudget: DiskBudget
+  /// The thread that deletes, and decides what to delete.
+  package let maintenanceThread: WorkerPool
+  /// Files that wait to be unlinked.
+  package let deletedFiles: DeletedFiles
   private let descriptorsLeft: Atomic<Int>
   /// `producer.id.expiration.ms`
   package let producerIDExpiration: Int64
@@ -27,7 +33,7 @@ package final class StoreContext: Sendable {
   ///   - warn: told of what was repaired.
   package init(
     fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, random: RandomSource = .system,
-    closedSegmentsKept: Int = 256, producerIDExpiration: Int64 = 86_400_000,
+    closedSegmentsKept: Int = 256, diskBudget: DiskBudget = DiskBudget(), producerIDExpiration: Int64 = 86_400_000,
     warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
   ) {
     self.fileSystem = fileSystem
@@ -38,6 +44,11 @@ package final class StoreContext: Sendable {
     timekeeper = Timekeeper(time: time)
     syncThreads = WorkerPool(threads: 4)
     populateThread = WorkerPool(threads: 1)
+    self.diskBudget = diskBudget
+    maintenanceThread = WorkerPool(threads: 1)
+    deletedFiles = DeletedFiles(
+      fileSystem: fileSystem, time: time, timekeeper: timekeeper, worker: maintenanceThread, budget: diskBudget,
+      warn: warn)
     contents = SegmentContentsCache(limit: closedSegmentsKept)
     var limit = rlimit()
     let soft =
@@ -49,6 +60,7 @@ package final class StoreContext: Sendable {
   /// Ends the threads, after what they have to do. Not to be called from one of them.
   package func shutDown() {
     timekeeper.shutDown()
+    maintenanceThread.shutDown()
     syncThreads.shutDown()
     populateThread.shutDown()
   }

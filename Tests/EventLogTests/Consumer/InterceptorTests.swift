@@ -91,7 +91,9 @@ struct InterceptorTests {
       try producer.append([Record(value: "y")], to: "t")
       try await producer.send([Record(value: "y")], to: "t")
       _ = try await producer.enqueue(ProducerRecord(topic: "t", value: "y")).metadata
-      #expect(notes.take().filter { $0.hasPrefix("a") } == (1...7).map { "a t-0@\($0)" })
+      let sequence = try producer.nextSequence(of: TopicPartition("t", 0))
+      try producer.append([Record(value: "y")], to: TopicPartition("t", 0), sequence: sequence)
+      #expect(notes.take().filter { $0.hasPrefix("a") } == (1...8).map { "a t-0@\($0)" })
       #expect(try await broker.drain("t").allSatisfy { $0.headers.count == 2 })
       try await producer.close()
       try await producer.close()

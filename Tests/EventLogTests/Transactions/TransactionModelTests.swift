@@ -148,6 +148,8 @@ private final class History {
   }
 
   func check(_ what: String) async throws {
+    // Nothing is shown behind a transaction's batch that is not on the disk.
+    for producer in transactional.values { try await producer.flush() }
     for partition in 0..<3 {
       let records = try await broker.drain("out", isolation: .readCommitted).filter { $0.partition == partition }
       let values = records.map { $0.valueString ?? "" }
@@ -173,6 +175,7 @@ private final class History {
   /// Ends what is open, and reads to the end.
   func finish() async throws {
     for name in open.keys.sorted() { try await end(name) }
+    for producer in transactional.values { try await producer.flush() }
     for reader in readers {
       for _ in 0..<200 { try await read(reader) }
       guard reader.isolation == .readCommitted else { continue }
