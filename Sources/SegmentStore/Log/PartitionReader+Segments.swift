@@ -52,6 +52,21 @@ extension PartitionReader {
     return try fileSystem.status(swap) == nil ? path : swap
   }
 
+  /// Does `read` again where it met a gap while segments were replaced. A gap is compaction's, but only where the segments
+  /// are still those among which it was met: what was read may have been an old one whose neighbours were gone already.
+  func whereNothingMoves(
+    from offset: Int64, _ read: () throws(EventLogError) -> FetchedBatches
+  ) throws(EventLogError) -> FetchedBatches {
+    var result = FetchedBatches(nextOffset: offset, highWatermark: offset, logStartOffset: offset)
+    for _ in 0..<100 {
+      let before = try list()
+      result = try read()
+      let hasGap = result.batches.first.map { $0.header.baseOffset > offset } ?? (result.nextOffset > offset)
+      guard hasGap, try list() != before else { break }
+    }
+    return result
+  }
+
   /// Does `body` again where it failed because a file was gone that had just been there. Not for ever: a directory may have
   /// lost a file for good.
   func despiteRemovals<R>(_ body: () throws(EventLogError) -> R) throws(EventLogError) -> R {

@@ -100,8 +100,10 @@ package final class PartitionReader: Sendable {
     from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true, isolation: IsolationLevel = .readUncommitted
   ) throws(EventLogError) -> FetchedBatches {
     do throws(EventLogError) {
-      return try despiteRemovals { () throws(EventLogError) in
-        try readOnce(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, isolation: isolation)
+      return try whereNothingMoves(from: offset) { () throws(EventLogError) in
+        try despiteRemovals { () throws(EventLogError) in
+          try readOnce(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, isolation: isolation)
+        }
       }
     } catch {
       throw error.at(topicPartition)

@@ -49,7 +49,7 @@ struct RetentionTests {
     let directory = try TemporaryDirectory()
     try await withTestBroker(.directory(directory.path)) { broker in
       try broker.admin.createTopic(
-        "t", configs: ["segment.bytes": "1000", "retention.ms": "1000", "retention.bytes": "1500"])
+        "t", configs: ["segment.bytes": "1000", "retention.ms": "86400000", "retention.bytes": "1500"])
       let old = TestClock().now
       for number in 0..<10 {
         try await broker.produce(
