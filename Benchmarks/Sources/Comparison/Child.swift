@@ -87,7 +87,9 @@ enum Child {
       var record = payload.record
       var failed = false
       let appending = seconds {
-        for _ in 0..<rounds { for partition in 0..<count where append(store, partition, &record) != 0 { failed = true } }
+        for _ in 0..<rounds {
+          for partition in 0..<count where append(store, partition, &record) != 0 { failed = true }
+        }
       }
       guard !failed else { throw PeerError(description: "\(peer.name): append failed") }
       peer.functions.close_partitions(store)

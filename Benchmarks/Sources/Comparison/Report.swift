@@ -29,7 +29,8 @@ enum Report {
       text += "\(first.text(row.values[0].low)) to \(first.text(row.values[0].high)) |\n"
     }
     text += "\nMedians of \(result.rounds) round\(result.rounds == 1 ? "" : "s"), in which the contenders took turns. "
-    text += "\"EventLog is\" and the range go by \"\(result.measures[0].name)\"; more than 1 means that EventLog is faster.\n"
+    text +=
+      "\"EventLog is\" and the range go by \"\(result.measures[0].name)\"; more than 1 means that EventLog is faster.\n"
     let targets = targets(of: result)
     if !targets.isEmpty { text += "\n" }
     for target in targets { text += "- \(target.isMet ? "met" : "missed"): \(target.text)\n" }
@@ -48,7 +49,8 @@ enum Report {
       let peerRatio = peer.map { "\(ratio(result.ratio(to: $0))) ×" } ?? "-"
       let limit = result.limit.map { ratio(result.ratio(to: $0)) } ?? "-"
       let aims = targets(of: result).map { "\($0.isMet ? "met" : "missed") (\($0.short))" }.joined(separator: ", ")
-      text += "| [\(result.name)](results/\(result.id).md) | \(own) | \(peerText) | \(peerRatio) | \(limit) | \(aims) |\n"
+      text +=
+        "| [\(result.name)](results/\(result.id).md) | \(own) | \(peerText) | \(peerRatio) | \(limit) | \(aims) |\n"
     }
     return text
   }
@@ -105,6 +107,7 @@ struct Results {
     guard let start = old.range(of: "<!-- \(name) -->\n"), let end = old.range(of: "<!-- end of \(name) -->") else {
       return
     }
-    try (old[..<start.upperBound] + text + old[end.lowerBound...]).write(toFile: path, atomically: true, encoding: .utf8)
+    try (old[..<start.upperBound] + text + old[end.lowerBound...]).write(
+      toFile: path, atomically: true, encoding: .utf8)
   }
 }

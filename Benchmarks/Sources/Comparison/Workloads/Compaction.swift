@@ -7,7 +7,8 @@ extension Workloads {
     let records = size.count(2_000_000)
     let value = Payload(100).value
     return Workload(
-      id: "compaction", name: "compaction, bytes of input, keys of 16 B written five times, values of 100 B, batches of 100",
+      id: "compaction",
+      name: "compaction, bytes of input, keys of 16 B written five times, values of 100 B, batches of 100",
       measures: [.rate("bytes a second")], rounds: 3,
       contenders: [
         .init(name: "EventLog, eventlog compact", kind: .eventLog) { directory in

@@ -56,7 +56,8 @@ extension Workloads {
   /// The lines that the tests' Kafka segments hold, of which each has two kinds of log at least.
   private static func logLines() -> [[UInt8]] {
     struct Line: Decodable { var value: Data? }
-    let path = #filePath.split(separator: "/Benchmarks/Sources")[0]
+    let path =
+      #filePath.split(separator: "/Benchmarks/Sources")[0]
       + "/Tests/EventLogTests/Resources/kafka-segments/codec-none.jsonl"
     guard let text = try? String(contentsOfFile: String(path), encoding: .utf8) else { return [] }
     let decoder = JSONDecoder()

@@ -8,7 +8,8 @@ extension Workloads {
     let bytes = size.count(2 << 30)
     return [
       Workload(
-        id: "reopen", name: "reopen after kill -9, \(size.scale == 1 ? "2 GB" : "\(bytes >> 20) MiB"), 16 partitions, 1 KiB",
+        id: "reopen",
+        name: "reopen after kill -9, \(size.scale == 1 ? "2 GB" : "\(bytes >> 20) MiB"), 16 partitions, 1 KiB",
         measures: [.seconds("until the first record is read")], rounds: 3,
         targets: [.peer("RocksDB", 2), .peer("Redis", 2)],
         contenders: [
