@@ -91,9 +91,9 @@ static int next_message(session *it, message *out) {
     }
     int has_headers = strncmp(text, "HMSG ", 5) == 0;
     if (!has_headers && strncmp(text, "MSG ", 4) != 0) continue;
-    char *words[6];
+    char *words[6], *rest;
     int count = 0;
-    for (char *word = strtok(text, " "); word && count < 6; word = strtok(NULL, " ")) words[count++] = word;
+    for (char *word = strtok_r(text, " ", &rest); word && count < 6; word = strtok_r(NULL, " ", &rest)) words[count++] = word;
     int plain = has_headers ? 5 : 4;
     if (count < plain) return -1;
     snprintf(out->subject, sizeof out->subject, "%s", words[1]);
