@@ -83,7 +83,7 @@ struct TransactionCrashTests {
   func calls(operation: FaultInjector.Operation) async throws {
     for nth in 1...12 {
       for stop in [TestBroker.Stop.kill, .powerCut] {
-        try await withTestBroker(powerCuts: true) { broker in
+        try await withTestBroker(clock: TestClock(), powerCuts: true) { broker in
           let producer = try await prepare(broker)
           broker.faults.fail(operation, nth: nth, times: nil)
           let result = await transaction(producer, "second", 2)
