@@ -17,6 +17,8 @@ let package = Package(
         "CLimits", "CSQLite", .product(name: "EventLog", package: "eventlog"),
         .product(name: "EventLogTesting", package: "eventlog"),
       ]),
+    // Run by Scripts/costs under a tool that counts instructions.
+    .executableTarget(name: "Costs", dependencies: [.product(name: "EventLog", package: "eventlog")]),
   ],
   swiftLanguageModes: [.v6]
 )
