@@ -92,12 +92,8 @@ enum Partition: Sendable {
 
   /// What a consumer of this isolation reads up to.
   func endOffset(_ isolation: Isolation) throws(EventLogError) -> Int64 {
-    guard isolation == .readCommitted else { return try highWatermark() }
-    switch self {
-    case .log(let log): return log.lastStableOffset
-    case .reader(let reader): return try reader.lastStableOffset()
-    case .offline(_, let error): throw error
-    }
+    if isolation == .readCommitted, case .log(let log) = self { return try log.lastStableOffset() }
+    return try highWatermark()
   }
 
   func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
@@ -119,9 +115,14 @@ enum Partition: Sendable {
         isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted, checksCRC: checksCRC,
         after: position)
     case .reader(let reader):
-      return try reader.read(
-        from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
-        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted)
+      guard isolation == .readUncommitted else {
+        throw EventLogError(
+          .readOnly,
+          "isolation.level=read_committed needs the owner's view of transactions; a broker that was opened "
+            + "read-only has none"
+        ).at(reader.topicPartition)
+      }
+      return try reader.read(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
     case .offline(_, let error): throw error
     }
   }

@@ -6,21 +6,15 @@ internal import Synchronization
 final class RecordAccumulator: Sendable {
   private let queues = Mutex<[TopicPartition: Queue]>([:])
   private let context: StoreContext
-  typealias Append = @Sendable (Span<Record>, PartitionLog) throws(EventLogError) -> AppendResult
-
-  private let appendBatch = Mutex<Append?>(nil)
+  private let options: AppendOptions
   private let batchSize: Int
   private let linger: Int64
 
-  init(context: StoreContext, batchSize: Int, linger: Int64) {
+  init(context: StoreContext, options: AppendOptions, batchSize: Int, linger: Int64) {
     self.context = context
+    self.options = options
     self.batchSize = batchSize
     self.linger = linger
-  }
-
-  /// Says how a batch is appended.
-  func setAppend(_ append: @escaping Append) {
-    appendBatch.withLock { $0 = append }
   }
 
   /// One partition's open batch. Its lock is held while the batch is appended, so that batches keep their order.
@@ -106,10 +100,7 @@ final class RecordAccumulator: Sendable {
     batch = Queue.Batch(number: batch.number + 1)
     let result: Result<AppendResult, any Error>
     do throws(EventLogError) {
-      guard let append = appendBatch.withLock({ $0 }) else {
-        throw EventLogError(.illegalState, "the producer is not set up")
-      }
-      result = .success(try append(records.span, log))
+      result = .success(try log.append(records: records.span, options))
     } catch {
       result = .failure(error)
     }
