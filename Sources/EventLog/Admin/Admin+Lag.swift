@@ -56,8 +56,7 @@ extension Admin {
     var lag = PartitionLag(records: end - position, bytes: nil, timestamp: nil, age: .zero)
     switch partition {
     case .log(let log):
-      let backlog = try log.backlog(
-        from: position, isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted)
+      let backlog = try log.backlog(from: position, isolation: isolation.level)
       lag.bytes = backlog.bytes
       lag.timestamp = backlog.firstTimestamp
     case .reader(let reader):

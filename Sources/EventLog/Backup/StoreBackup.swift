@@ -30,17 +30,16 @@ public struct StoreBackup: Sendable {
   public let target: String
   /// Whether closed segments may be the same files in both. Without, the copy shares nothing with the store, but for
   /// blocks of a file system that copies them only when they are written to.
+  ///
+  /// A copy opens as after a crash, and recovery cuts a log at a damaged batch that no checkpoint vouches for: in a segment
+  /// that is shared, for the store too. Copies that are to be opened where they lie are better made without.
   public var usesHardLinks: Bool
 
   /// - Parameter usesHardLinks: true if not said.
   public init(from source: String, to target: String, usesHardLinks: Bool = true) {
-    self.source = Self.withoutSlash(source)
-    self.target = Self.withoutSlash(target)
+    self.source = source.withoutTrailingSlash
+    self.target = target.withoutTrailingSlash
     self.usesHardLinks = usesHardLinks
-  }
-
-  private static func withoutSlash(_ path: String) -> String {
-    path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
   }
 
   /// Copies. A copy that was not finished has no metadata database, and so is refused where somebody opens it.
@@ -114,10 +113,8 @@ public struct StoreBackup: Sendable {
 
   private func size(of topic: TopicMetadata, _ fileSystem: LocalFileSystem) -> Int64 {
     (0..<topic.partitions).reduce(0) { sum, number in
-      let reader = PartitionReader(
-        TopicPartition(topic.name, number), directory: source + "/" + TopicPartition(topic.name, number).description,
-        logStartOffset: 0, fileSystem: fileSystem)
-      return sum + ((try? reader.writtenBytes()) ?? 0)
+      let directory = source + "/" + TopicPartition(topic.name, number).description
+      return sum + ((try? StoreVerifier.logBytes(directory, fileSystem)) ?? 0)
     }
   }
 

@@ -6,7 +6,7 @@ extension Broker {
   func importPartition(
     from source: String, progress: @escaping (Int64, Int64) -> Void
   ) throws(EventLogError) -> ImportResult {
-    let source = source.count > 1 && source.hasSuffix("/") ? String(source.dropLast()) : source
+    let source = source.withoutTrailingSlash
     let name = source.split(separator: "/").last.map(String.init) ?? source
     guard let topicPartition = TopicName.parse(directory: name) else {
       throw EventLogError(

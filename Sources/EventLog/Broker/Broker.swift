@@ -54,7 +54,7 @@ public final class Broker: Sendable {
     path: String, configuration: BrokerConfiguration, isReadOnly: Bool, environment: BrokerEnvironment = .init()
   ) throws(EventLogError) {
     try configuration.validate()
-    let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    let path = path.withoutTrailingSlash
     guard !path.isEmpty else { throw EventLogError(.illegalArgument, "the path of the data directory is empty") }
     let handler = configuration.warningHandler ?? Self.logWarning
     let time = environment.time

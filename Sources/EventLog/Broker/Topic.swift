@@ -112,8 +112,7 @@ enum Partition: Sendable {
     case .log(let log):
       return try log.read(
         from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
-        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted, checksCRC: checksCRC,
-        after: position)
+        isolation: isolation.level, checksCRC: checksCRC, after: position)
     case .reader(let reader):
       guard isolation == .readUncommitted else {
         throw EventLogError(
@@ -126,4 +125,9 @@ enum Partition: Sendable {
     case .offline(_, let error): throw error
     }
   }
+}
+
+extension Isolation {
+  /// The same, as the segment store calls it.
+  var level: IsolationLevel { self == .readCommitted ? .readCommitted : .readUncommitted }
 }

@@ -82,6 +82,12 @@ package struct LogScanner: ~Copyable {
     return header
   }
 
+  /// Whether the batch that `next` returned last, and whose checksum does not fit, is one that its owner is storing at this
+  /// moment: nothing lies behind it yet. Behind a damaged batch the next one does.
+  package mutating func isUnfinished(_ header: RecordBatchHeader) throws(EventLogError) -> Bool {
+    try following()?.baseOffset != header.nextOffset
+  }
+
   /// A copy of the batch that `next` returned last.
   package mutating func copy(_ header: RecordBatchHeader, at position: Int64) throws(EventLogError) -> RecordBatchView {
     let whole = try bytes(at: position, count: header.sizeInBytes)

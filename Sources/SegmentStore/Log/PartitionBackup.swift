@@ -129,9 +129,8 @@ package struct PartitionBackup {
     var scanner = LogScanner(
       fileSystem, input, path: from.log, limit: try fileSystem.size(of: input, path: from.log))
     while case .batch(let header, let position, let isValid) = try scanner.next() {
-      // What is being stored at this moment has no valid checksum yet, and nothing behind it. What is damaged is copied as
-      // it is: a backup is no repair.
-      if !isValid, try scanner.following()?.baseOffset != header.nextOffset { break }
+      // What is damaged is copied as it is: a backup is no repair.
+      if !isValid, try scanner.isUnfinished(header) { break }
       let batch = try scanner.copy(header, at: position)
       try fileSystem.write(output, batch.bytes, at: position, path: to.log)
       summary.logEndOffset = header.nextOffset

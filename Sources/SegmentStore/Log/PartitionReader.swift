@@ -87,8 +87,7 @@ package final class PartitionReader: Sendable {
     var scanner = LogScanner(fileSystem, file, path: files.log, from: place.position, limit: size)
     while case .batch(let header, let position, let isValid) = try scanner.next() {
       if let expected = place.expected, header.baseOffset < expected { break }
-      // What the owner is writing at this moment has no valid checksum yet, and nothing behind it. A damaged batch has.
-      if !isValid, header.nextOffset > recoveryPoint, try scanner.following()?.baseOffset != header.nextOffset { break }
+      if !isValid, header.nextOffset > recoveryPoint, try scanner.isUnfinished(header) { break }
       end = header.nextOffset
       place.position = position + Int64(header.sizeInBytes)
       place.expected = end
