@@ -13,7 +13,7 @@ internal import Synchronization
 /// record is on the disk; many that wait at the same time share one sync.
 public final class Producer: Sendable {
   /// What is called with the outcome of a record: once, in the order of sending within a partition, on a thread of the
-  /// library, and so to be short.
+  /// library, and so to be short: it may send with a callback, but must not block until something is on the disk.
   public typealias DeliveryCallback = @Sendable (Result<RecordMetadata, any Error>) -> Void
 
   public let configuration: ProducerConfiguration
@@ -163,7 +163,8 @@ public final class Producer: Sendable {
 
   // MARK: Ending
 
-  /// Appends what lingers and waits until everything that was sent before this call counts as written, or has failed.
+  /// Appends what lingers and waits until everything that was sent before this call counts as written, or has failed,
+  /// and its senders have been told.
   public func flush() async throws {
     try requireOpen()
     try await finish()
@@ -182,21 +183,30 @@ public final class Producer: Sendable {
   }
 
   private func finish() async throws {
-    accumulator.flush()
-    guard configuration.acks == .all else { return }
-    for route in routes.withLock({ Array($0.byName.values) }) {
-      for case .log(let log) in route.topic.partitions where log.durableOffset < log.logEndOffset {
-        // A failure is told to those who sent; here it only ends the waiting.
-        try? await durable(log, upTo: log.logEndOffset)
+    await accumulator.flush()
+    if configuration.acks == .all {
+      // What is on the disk already may not have been told to everybody yet: this waits behind them.
+      let told = routes.withLock { Array($0.byName.values) }.flatMap { route in
+        route.topic.partitions.compactMap { partition -> OneShot<Void>? in
+          guard case .log(let log) = partition else { return nil }
+          return durability(of: log, upTo: log.logEndOffset)
+        }
       }
+      // A failure is told to those who sent; here it only ends the waiting.
+      for shot in told { try? await shot.value() }
     }
+    try Task.checkCancellation()
   }
 
   func durable(_ log: PartitionLog, upTo offset: Int64) async throws {
+    try await durability(of: log, upTo: offset).value()
+  }
+
+  private func durability(of log: PartitionLog, upTo offset: Int64) -> OneShot<Void> {
     let shot = OneShot<Void>()
     log.whenDurable(upTo: offset) { error in
       if let error { shot.complete(.failure(error)) } else { shot.complete(.success(())) }
     }
-    try await shot.value()
+    return shot
   }
 }

@@ -17,8 +17,14 @@ final class RecordAccumulator: Sendable {
     self.linger = linger
   }
 
-  /// One partition's open batch. Its lock is held while the batch is appended, so that batches keep their order.
+  /// One partition's open batch. Its lock is held while the batch is appended, so that batches keep their order; so do
+  /// their completions, which are called outside it by one thread at a time.
   private final class Queue: Sendable {
+    struct Outbox {
+      var calls: [@Sendable () -> Void] = []
+      var isBeingCalled = false
+    }
+
     struct Batch {
       var records: [Record] = []
       var completions: [@Sendable (Result<AppendResult, any Error>) -> Void] = []
@@ -29,9 +35,32 @@ final class RecordAccumulator: Sendable {
 
     let log: PartitionLog
     let batch = Mutex(Batch())
+    private let outbox = Mutex(Outbox())
 
     init(log: PartitionLog) {
       self.log = log
+    }
+
+    /// Puts calls behind those that are waiting. With the batch's lock held, so that they come in its order.
+    func enqueue(_ calls: [@Sendable () -> Void]) {
+      outbox.withLock { $0.calls += calls }
+    }
+
+    /// Makes the calls that wait, unless another thread is at it, which then makes them too.
+    func call() {
+      var isCalling = false
+      while true {
+        let calls = outbox.withLock { outbox -> [@Sendable () -> Void] in
+          if outbox.isBeingCalled, !isCalling { return [] }
+          let calls = outbox.calls
+          outbox.calls = []
+          outbox.isBeingCalled = !calls.isEmpty
+          return calls
+        }
+        if calls.isEmpty { return }
+        isCalling = true
+        for call in calls { call() }
+      }
     }
   }
 
@@ -50,60 +79,68 @@ final class RecordAccumulator: Sendable {
     appended: @escaping @Sendable (Int, Result<AppendResult, any Error>) -> Void
   ) {
     let queue = queue(log)
-    var done: [@Sendable () -> Void] = []
     let timer = queue.batch.withLock { batch -> Int? in
-      if !batch.records.isEmpty, batch.bytes + size > batchSize { done += append(&batch, log) }
+      if !batch.records.isEmpty, batch.bytes + size > batchSize { append(&batch, of: queue) }
       let index = batch.records.count
       batch.records.append(record)
       batch.completions.append { appended(index, $0) }
       batch.bytes += size
       if batch.bytes >= batchSize {
-        done += append(&batch, log)
+        append(&batch, of: queue)
         return nil
       }
       return index == 0 ? batch.number : nil
     }
-    for call in done { call() }
+    queue.call()
     guard let timer else { return }
     context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + linger) {
-      self.flush(queue) { $0.number == timer }
+      queue.batch.withLock { batch in
+        if batch.number == timer { self.append(&batch, of: queue) }
+      }
+      queue.call()
     }
   }
 
-  /// Appends everything that lingers.
-  func flush() {
-    for queue in queues.withLock({ Array($0.values) }) { flush(queue) { _ in true } }
-  }
-
-  private func flush(_ queue: Queue, if condition: (Queue.Batch) -> Bool) {
-    let done = queue.batch.withLock { batch in
-      condition(batch) && !batch.records.isEmpty ? append(&batch, queue.log) : []
+  /// Appends everything that lingers, and waits until whoever sent it, and all before it, has been told of the append.
+  func flush() async {
+    var told: [OneShot<Void>] = []
+    for queue in queues.withLock({ Array($0.values) }) {
+      let shot = OneShot<Void>()
+      queue.batch.withLock { batch in
+        append(&batch, of: queue)
+        queue.enqueue([{ shot.complete(.success(())) }])
+      }
+      queue.call()
+      told.append(shot)
     }
-    for call in done { call() }
+    // Where the waiting is cancelled, everything has been appended all the same.
+    for shot in told { try? await shot.value() }
   }
 
   /// Gives everything up that lingers.
   func abort(_ error: EventLogError) {
     for queue in queues.withLock({ Array($0.values) }) {
-      let completions = queue.batch.withLock { batch in
-        defer { batch = Queue.Batch(number: batch.number + 1) }
-        return batch.completions
+      queue.batch.withLock { batch in
+        complete(&batch, of: queue, .failure(error))
       }
-      for completion in completions { completion(.failure(error)) }
+      queue.call()
     }
   }
 
-  /// Appends a batch, and returns whom to tell once the lock is let go.
-  private func append(_ batch: inout Queue.Batch, _ log: PartitionLog) -> [@Sendable () -> Void] {
-    let records = batch.records
-    let completions = batch.completions
-    batch = Queue.Batch(number: batch.number + 1)
+  /// Appends what lingers, if anything does.
+  private func append(_ batch: inout Queue.Batch, of queue: Queue) {
+    guard !batch.records.isEmpty else { return }
     let result: Result<AppendResult, any Error>
     do throws(EventLogError) {
-      result = .success(try log.append(records: records.span, options))
+      result = .success(try queue.log.append(records: batch.records.span, options))
     } catch {
       result = .failure(error)
     }
-    return completions.map { completion in { completion(result) } }
+    complete(&batch, of: queue, result)
+  }
+
+  private func complete(_ batch: inout Queue.Batch, of queue: Queue, _ result: Result<AppendResult, any Error>) {
+    queue.enqueue(batch.completions.map { completion in { completion(result) } })
+    batch = Queue.Batch(number: batch.number + 1)
   }
 }

@@ -9,12 +9,15 @@ extension PartitionLog {
   var flushMessages: Int64 { flushInterval.load(ordering: .relaxed) }
 
   /// Calls `completion` once everything below `offset` is on the disk, or with why it never will be. On this thread
-  /// where it is already; else on the thread that syncs.
+  /// where it is already; else on the thread that syncs. Completions are called in the order of these calls: one that
+  /// comes while earlier ones are being called takes its place behind them.
   package func whenDurable(upTo offset: Int64, _ completion: @escaping @Sendable (EventLogError?) -> Void) {
     enum Outcome { case now(EventLogError?), later }
     let outcome = state.withLock { state -> Outcome in
-      if offset <= state.durableOffset { return .now(nil) }
-      if let failure = state.failure { return .now(failure) }
+      if !state.isCallingBack {
+        if offset <= state.durableOffset { return .now(nil) }
+        if let failure = state.failure { return .now(failure) }
+      }
       state.syncWaiters.append(SyncWaiter(offset: offset, completion: completion))
       if !state.syncIsRunning { startSync(&state) }
       return .later
@@ -174,13 +177,12 @@ extension PartitionLog {
       ).at(topicPartition)
       SyncFailureMark(directory: directory).make(context.fileSystem)
     }
-    let served = state.withLock { state -> [SyncWaiter] in
+    state.withLock { state in
+      state.isCallingBack = true
       if let failure {
         state.failure = state.failure ?? failure
         state.hasNewNames = state.hasNewNames || work.hasNewNames
-        let all = state.syncWaiters
-        state.syncWaiters = []
-        return all
+        return
       }
       for rolled in work.rolled { rolled.closeFile(context) }
       state.rolled.removeFirst(work.rolled.count)
@@ -190,15 +192,28 @@ extension PartitionLog {
       state.firstUndurable = state.firstUndurableAfterSync
       state.firstUndurableAfterSync = nil
       publish(&state)
-      let durable = state.durableOffset
-      let served = state.syncWaiters.filter { $0.offset <= durable }
-      if !served.isEmpty { state.lastServed = served.count }
-      state.syncWaiters.removeAll { $0.offset <= durable }
-      return served
     }
-    for waiter in served { waiter.completion(failure) }
+    callBack(failure)
     if failure == nil { wakeWaiters() }
     return failure
+  }
+
+  /// Tells everybody whom the sync has served, and then those who came meanwhile: nobody overtakes.
+  private func callBack(_ failure: EventLogError?) {
+    var isFirst = true
+    while true {
+      let served = state.withLock { state -> [SyncWaiter] in
+        let durable = failure == nil ? state.durableOffset : .max
+        let served = state.syncWaiters.filter { $0.offset <= durable }
+        state.syncWaiters.removeAll { $0.offset <= durable }
+        if isFirst, !served.isEmpty { state.lastServed = served.count }
+        state.isCallingBack = !served.isEmpty
+        return served
+      }
+      if served.isEmpty { return }
+      isFirst = false
+      for waiter in served { waiter.completion(failure) }
+    }
   }
 
   private func makeDurable(_ work: Work) throws(EventLogError) {

@@ -49,6 +49,8 @@ package final class PartitionLog: Sendable {
     var hasNewNames: Bool
     var syncIsRunning = false
     var syncWaiters: [SyncWaiter] = []
+    /// The thread that synced is telling those who waited.
+    var isCallingBack = false
     /// Called, under the lock, when the running sync has ended and no other follows at once.
     var whenSyncEnds: [@Sendable () -> Void] = []
     /// How many waited for the last sync that anybody waited for.

@@ -1,5 +1,7 @@
 import EventLog
 import EventLogTesting
+import Foundation
+import SegmentStore
 import Synchronization
 import Testing
 
@@ -76,6 +78,44 @@ struct ProducerTests {
     #expect(try await consumer.poll(timeout: .zero).batches.count == 1)
     try await producer.close()
     await #expect(throws: EventLogError.self) { try await producer.send("t", value: "late") }
+    try broker.close()
+  }
+
+  @Test("flushes until every callback has returned, whoever makes the call", arguments: [Acks.all, .leader])
+  func flushWaitsForCallbacks(_ acks: Acks) async throws {
+    let broker = try open()
+    var configuration = ProducerConfiguration()
+    configuration.acks = acks
+    configuration.linger = .seconds(3600)
+    configuration.batchSize = 1000
+    let producer = try broker.producer(configuration)
+    let events = Collected<String>()
+    let (entered, gate, sent) = (Latch(), Latch(), Latch())
+    // The third record fills the batch: this thread appends it, and with acks=1 makes the calls.
+    Thread.detachNewThread {
+      for number in 0..<3 {
+        let record = ProducerRecord(topic: "t", value: String(repeating: "x", count: number == 2 ? 1000 : 1))
+        try? producer.send(record) { _ in
+          if number == 0 {
+            entered.open()
+            gate.wait()
+          }
+          events.add("\(number)")
+        }
+      }
+      sent.open()
+    }
+    while !entered.wait(milliseconds: 0) { await Task.yield() }
+    let flush = Task {
+      try await producer.flush()
+      events.add("flushed")
+    }
+    // It gets every chance to return too early.
+    for _ in 0..<1000 { await Task.yield() }
+    gate.open()
+    try await flush.value
+    #expect(events.all == ["0", "1", "2", "flushed"])
+    while !sent.wait(milliseconds: 0) { await Task.yield() }
     try broker.close()
   }
 

@@ -1,6 +1,7 @@
 import Foundation
 import RecordFormat
 import SegmentStore
+import Synchronization
 import Testing
 
 @Suite("A partition's log")
@@ -40,6 +41,33 @@ struct PartitionLogTests {
     }
     #expect(try log.values() == model, "seed \(seed)")
     #expect(log.segments.count > 1)
+    _ = try log.close()
+  }
+
+  @Test("tells those who wait for the disk in their order, also who comes while others are being told")
+  func orderOfCompletions() throws {
+    let directory = try TemporaryDirectory()
+    let log = try TestLog(directory.path).open()
+    let told = Mutex<[Int]>([])
+    let (entered, gate, done) = (Latch(), Latch(), Latch())
+    try log.append("a")
+    log.whenDurable(upTo: 1) { _ in
+      entered.open()
+      gate.wait()
+      told.withLock { $0.append(0) }
+    }
+    entered.wait()
+    #expect(log.durableOffset == 1)
+    log.whenDurable(upTo: 1) { _ in told.withLock { $0.append(1) } }
+    try log.append("b")
+    log.whenDurable(upTo: 2) { _ in
+      told.withLock { $0.append(2) }
+      done.open()
+    }
+    #expect(told.withLock { $0 } == [])
+    gate.open()
+    done.wait()
+    #expect(told.withLock { $0 } == [0, 1, 2])
     _ = try log.close()
   }
 
