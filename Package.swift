@@ -26,6 +26,7 @@ let package = Package(
   name: "eventlog",
   products: [
     .library(name: "EventLog", targets: ["EventLog"]),
+    .library(name: "EventLogSQLite", targets: ["EventLogSQLite"]),
     .library(name: "EventLogTesting", targets: ["EventLogTesting"]),
     .library(name: "EventLogServices", targets: ["EventLogServices"]),
     .executable(name: "eventlog", targets: ["EventLogTool"]),
@@ -100,6 +101,9 @@ let package = Package(
         .product(name: "Configuration", package: "swift-configuration", condition: services),
       ],
       swiftSettings: settings),
+    .target(
+      name: "EventLogSQLite", dependencies: ["EventLog", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: settings),
 
     // Floor 5: the tool.
     .executableTarget(
@@ -128,6 +132,10 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics", condition: services),
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: services),
       ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "EventLogSQLiteTests",
+      dependencies: ["EventLogSQLite", "EventLogTesting", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: settings),
     .testTarget(name: "EventLogToolTests", dependencies: ["EventLogTool", "EventLog"], swiftSettings: settings),
   ],

@@ -55,7 +55,7 @@ public final class TestBroker: Sendable {
   /// - Parameters:
   ///   - storage: where its files are; in memory by default.
   ///   - configuration: what it goes by. Warnings are kept in `warnings`, and go to the handler if there is one.
-  ///   - clock: moved by the test; the system's time where it is nil.
+  ///   - clock: moved by the test; the system's time where it is nil, and then nothing is deleted or compacted by itself.
   ///   - seed: decides what would be random.
   ///   - powerCuts: whether `restart(after: .powerCut)` is to be possible. It costs a copy of each file with each sync of it.
   /// - Throws: as `Broker.open`.
@@ -80,6 +80,8 @@ public final class TestBroker: Sendable {
     self.warningLog = warningLog
     var own = configuration
     own.warningHandler = { warningLog.add($0) }
+    // Tests write records of 1970: what is to be deleted is for the test's clock to say, not for how long a test takes.
+    if clock == nil { own.initialTaskDelay = max(own.initialTaskDelay, .seconds(86_400)) }
     self.configuration = own
     do {
       state = Mutex(State(broker: try Broker.open(path, own, in: environment)))

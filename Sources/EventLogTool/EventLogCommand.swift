@@ -28,7 +28,8 @@ struct EventLogCommand: AsyncParsableCommand {
     subcommands: [
       TopicsCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupsCommand.self, ConfigsCommand.self,
       GetOffsetsCommand.self, DeleteRecordsCommand.self, LogDirsCommand.self, ImportCommand.self, DumpCommand.self,
-      VerifyCommand.self, BackupCommand.self, RestoreCommand.self, DemoCommand.self,
+      VerifyCommand.self, BackupCommand.self, RestoreCommand.self, RetentionCommand.self, CompactCommand.self,
+      DemoCommand.self,
     ])
 
   static func main() async {

@@ -29,22 +29,38 @@ package struct PartitionID: Hashable, Sendable {
 }
 
 extension MetadataStore {
-  /// Says, durably, that the store is in use: until `endSession`, a stop is an unclean one.
-  ///
-  /// - Returns: whether the last stop was clean.
-  package func beginSession() throws(EventLogError) -> Bool {
+  /// What a session begins with.
+  package struct Session: Sendable {
+    /// Whether the last stop was clean.
+    package var wasClean: Bool
+    /// Ids for its producers.
+    package var producerIDs: Range<Int64>
+  }
+
+  /// Says, durably, that the store is in use: until `endSession`, a stop is an unclean one. Sets ids aside for producers in
+  /// the same go.
+  package func beginSession(producerIDs count: Int64 = 1000) throws(EventLogError) -> Session {
     try write { db in
       let wasClean = try Bool.fetchOne(db, sql: "SELECT was_clean FROM store") ?? false
       try db.execute(sql: "UPDATE store SET was_clean = 0")
-      return wasClean
+      return Session(wasClean: wasClean, producerIDs: try allocateProducerIDs(count, db))
     }
   }
 
   /// Says that all logs are closed and on the disk, and where they end.
-  package func endSession(_ checkpoints: [PartitionID: StoredCheckpoint]) throws(EventLogError) {
+  ///
+  /// - Parameter unused: ids that were set aside and not given out.
+  package func endSession(
+    _ checkpoints: [PartitionID: StoredCheckpoint], unused: Range<Int64>? = nil
+  ) throws(EventLogError) {
     try write { db in
       try save(checkpoints, db)
       try db.execute(sql: "UPDATE store SET was_clean = 1")
+      if let unused {
+        try db.execute(
+          sql: "UPDATE store SET next_producer_id = ? WHERE next_producer_id = ?",
+          arguments: [unused.lowerBound, unused.upperBound])
+      }
     }
   }
 
@@ -75,15 +91,6 @@ extension MetadataStore {
           logEndOffset: row["log_end_offset"])
       }
       return result
-    }
-  }
-
-  /// `count` producer ids that were never given out and never will be again.
-  package func allocateProducerIDs(_ count: Int64) throws(EventLogError) -> Range<Int64> {
-    try write { db in
-      let first = try Int64.fetchOne(db, sql: "SELECT next_producer_id FROM store") ?? 0
-      try db.execute(sql: "UPDATE store SET next_producer_id = next_producer_id + ?", arguments: [count])
-      return first..<(first + count)
     }
   }
 }

@@ -37,19 +37,22 @@ package struct GroupMetadata: Sendable, Equatable {
 extension MetadataStore {
   /// Commits of any number of groups, in order, in one transaction. A topic that was deleted meanwhile is passed over.
   package func commit(_ commits: [(group: String, offsets: [PartitionID: CommittedOffset])]) throws(EventLogError) {
-    try write { db in
-      let statement = try db.cachedStatement(
-        sql: """
-          INSERT OR REPLACE INTO committed_offset
-          SELECT ?, id, ?, ?, ?, ?, ? FROM topic WHERE id = ? AND NOT is_deleting
-          """)
-      for commit in commits {
-        for (partition, offset) in commit.offsets {
-          try statement.execute(arguments: [
-            commit.group, partition.partition, offset.offset, offset.leaderEpoch, offset.metadata, offset.committedAt,
-            Data(partition.topic.bytes),
-          ])
-        }
+    try write { db in try save(commits, db) }
+  }
+
+  func save(_ commits: [(group: String, offsets: [PartitionID: CommittedOffset])], _ db: Database) throws {
+    guard !commits.isEmpty else { return }
+    let statement = try db.cachedStatement(
+      sql: """
+        INSERT OR REPLACE INTO committed_offset
+        SELECT ?, id, ?, ?, ?, ?, ? FROM topic WHERE id = ? AND NOT is_deleting
+        """)
+    for commit in commits {
+      for (partition, offset) in commit.offsets {
+        try statement.execute(arguments: [
+          commit.group, partition.partition, offset.offset, offset.leaderEpoch, offset.metadata, offset.committedAt,
+          Data(partition.topic.bytes),
+        ])
       }
     }
   }

@@ -59,7 +59,34 @@ enum Schema {
       PRIMARY KEY ("group", topic, partition)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX committed_offset_by_topic ON committed_offset (topic);
+    """,
     """
+    CREATE TABLE named_producer (
+      name TEXT PRIMARY KEY,
+      producer_id INTEGER NOT NULL UNIQUE,
+      created_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE transactional_id (
+      id TEXT PRIMARY KEY,
+      producer_id INTEGER NOT NULL UNIQUE,
+      epoch INTEGER NOT NULL CHECK (epoch BETWEEN 0 AND 32767),
+      state INTEGER NOT NULL,
+      timeout_ms INTEGER NOT NULL,
+      started_at INTEGER,
+      updated_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE transaction_partition (
+      transactional_id TEXT NOT NULL REFERENCES transactional_id (id) ON DELETE CASCADE,
+      topic BLOB NOT NULL REFERENCES topic (id) ON DELETE CASCADE,
+      partition INTEGER NOT NULL,
+      first_offset INTEGER NOT NULL,
+      end_offset INTEGER NOT NULL,
+      PRIMARY KEY (transactional_id, topic, partition)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX transaction_partition_by_topic ON transaction_partition (topic);
+    """,
   ]
 
   /// How many steps the file has done; 0 for an empty one.

@@ -12,7 +12,8 @@ enum Workloads {
       append(valueSize: 1024, perBatch: 1, batches: 200_000 / scale),
       replay(valueSize: 100, batches: 20_000 / scale),
       durable(count: 5_000 / scale), durableMany(count: 64 * 1500 / scale), latency(count: 2_000 / scale),
-      fixture(count: 1_000 / scale),
+      fixture(count: 1_000 / scale), rebalance(count: max(1, 10 / scale)), firstDelivery(count: 500 / scale),
+      compaction(records: 2_000_000 / scale),
     ]
   }
 

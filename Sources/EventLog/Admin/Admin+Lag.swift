@@ -49,7 +49,7 @@ extension Admin {
     }
     let partition = try broker.partition(topicPartition)
     let position = max(offset, try partition.logStartOffset())
-    let end = try partition.scannedEndOffset(isolation)
+    let end = try partition.endOffset(isolation)
     guard position < end else {
       return PartitionLag(records: 0, bytes: broker.isReadOnly ? nil : 0, timestamp: nil, age: .zero)
     }

@@ -48,7 +48,7 @@ extension Admin {
     var found: OffsetAndTimestamp
     switch spec {
     case .earliest: found = OffsetAndTimestamp(offset: try partition.logStartOffset())
-    case .latest: found = OffsetAndTimestamp(offset: try partition.scannedEndOffset(isolation))
+    case .latest: found = OffsetAndTimestamp(offset: try partition.endOffset(isolation))
     case .timestamp(let timestamp):
       guard timestamp >= 0 else {
         throw EventLogError(.illegalArgument, "a timestamp to look for can't be negative").at(topicPartition)
@@ -65,7 +65,7 @@ extension Admin {
       ).at(topicPartition)
     }
     if found.timestamp != nil, isolation == .readCommitted,
-      found.offset >= (try partition.scannedEndOffset(isolation))
+      found.offset >= (try partition.endOffset(isolation))
     {
       return nil
     }

@@ -25,6 +25,37 @@ enum BrokerConfigs {
         documentation: "How often the recovery points are written down."
       ) { String($0.checkpointInterval.milliseconds) },
       Definition(
+        name: "log.cleaner.backoff.ms", type: "LONG", documentation: "How often compaction is looked at."
+      ) { String($0.logCleanerBackoff.milliseconds) },
+      Definition(
+        name: "log.cleaner.dedupe.buffer.size", type: "LONG",
+        documentation: "The most memory with which the cleaner's threads remember keys."
+      ) { String($0.logCleanerDedupeBufferSize) },
+      Definition(
+        name: "log.cleaner.enable", type: "BOOLEAN", documentation: "Whether compacted topics are compacted."
+      ) { String($0.logCleanerEnabled) },
+      Definition(
+        name: "log.cleaner.io.max.bytes.per.second", type: "DOUBLE",
+        documentation: "How much each of the cleaner's threads reads and writes a second."
+      ) { String($0.logCleanerIOMaxBytesPerSecond ?? .greatestFiniteMagnitude) },
+      Definition(
+        name: "log.cleaner.threads", type: "INT", documentation: "How many threads compact."
+      ) { String($0.logCleanerThreads) },
+      Definition(
+        name: "log.dirs.full.policy", type: "STRING",
+        documentation: "What happens at log.dirs.max.bytes: refuse, or drop-oldest."
+      ) { $0.logDirsFullPolicy.rawValue },
+      Definition(
+        name: "log.dirs.max.bytes", type: "LONG", documentation: "The most bytes of all logs together; -1 for no cap."
+      ) { String($0.logDirsMaxBytes ?? -1) },
+      Definition(
+        name: "log.initial.task.delay.ms", type: "LONG",
+        documentation: "How long after the opening retention is first looked at."
+      ) { String($0.initialTaskDelay.milliseconds) },
+      Definition(
+        name: "log.retention.check.interval.ms", type: "LONG", documentation: "How often retention is looked at."
+      ) { String($0.retentionCheckInterval.milliseconds) },
+      Definition(
         name: "num.partitions", type: "INT",
         documentation: "Partitions of a topic that is made without saying how many."
       ) { String($0.defaultPartitions) },

@@ -3,12 +3,6 @@ internal import SegmentStore
 
 /// What the administration asks of a partition, however this process has it.
 extension Partition {
-  /// As `endOffset`, also for a partition that another process owns: there the open transactions are found by a scan.
-  func scannedEndOffset(_ isolation: Isolation) throws(EventLogError) -> Int64 {
-    if isolation == .readCommitted, case .reader(let reader) = self { return try reader.lastStableOffset() }
-    return try endOffset(isolation)
-  }
-
   func offsetOfMaxTimestamp() throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
     switch self {
     case .log(let log): return try log.offsetOfMaxTimestamp()
@@ -19,7 +13,7 @@ extension Partition {
 
   func producers() throws(EventLogError) -> [ProducerState] {
     switch self {
-    case .log(let log): return try log.producers()
+    case .log(let log): return log.producers()
     case .reader(let reader): return try reader.producers()
     case .offline(_, let error): throw error
     }

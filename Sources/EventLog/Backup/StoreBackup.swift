@@ -9,6 +9,9 @@ internal import SegmentStore
 /// logs hold. Closed segments become second names of the same files where both directories are on one file system: they
 /// never change, so that the copy keeps them when the store compacts or deletes its own.
 ///
+/// Partitions are copied one after the other: of a transaction that commits at that moment the copy may have some
+/// partitions only. Where transactions are at work, have them wait, or close the store first.
+///
 /// ```swift
 /// let report = try StoreBackup(from: "/var/lib/orders/events", to: "/backup/events-2026-11-24").run()
 /// ```

@@ -62,6 +62,7 @@ extension Broker {
       let topic = try topic(topicPartition.topic)
       let old = try topic.partition(topicPartition.partition).log()
       try refuseUnlessEmpty(topicPartition)
+      try cleaner.checkpoints.forget(topicPartition)
       // The checkpoint first: a crash after the swap must not take the gaps of a compacted log for torn ones.
       let checkpoint = StoredCheckpoint(
         logStartOffset: summary.logStartOffset, recoveryPoint: summary.logEndOffset, logEndOffset: nil)
@@ -76,6 +77,8 @@ extension Broker {
         checkpoint: PartitionCheckpoint(
           logStartOffset: summary.logStartOffset, recoveryPoint: summary.logEndOffset,
           logEndOffset: summary.logEndOffset), wasClean: true, context: context)
+      // Its producers' ids must not be given to others.
+      if let last = log.producers().last { try producerIDs.skip(to: last.producerID) }
       var partitions = topic.partitions
       partitions[topicPartition.partition] = .log(log)
       topicTable.put(Topic(id: topic.id, name: topic.name, partitions: partitions, configs: topic.configs))

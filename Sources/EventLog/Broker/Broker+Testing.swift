@@ -15,6 +15,8 @@ extension Broker {
   package func abandon() {
     guard markClosed() else { return }
     context.timekeeper.shutDown()
+    cleaner.shutDown()
+    context.maintenanceThread.shutDown()
     let reason = EventLogError(.illegalState, "the broker was killed")
     for topic in topicTable.all() {
       for case .log(let log) in topic.partitions { log.abandon(reason) }
@@ -28,14 +30,22 @@ extension Broker {
   /// Calls `callback` once nothing is under way on the broker's own threads. What waits for an append, for the clock or for
   /// its group is not under way.
   package func whenIdle(_ callback: @escaping @Sendable () -> Void) {
-    let context = context
-    let offsets = offsets
-    context.syncThreads.whenIdle {
-      offsets.whenIdle {
-        // Either may have given the other something to do.
-        if context.syncThreads.isIdle, offsets.isIdle { callback() } else { self.whenIdle(callback) }
-      }
+    whenIdle(after: [cleaner.threads, context.maintenanceThread, context.syncThreads][...], callback)
+  }
+
+  private func whenIdle(after pools: ArraySlice<WorkerPool>, _ callback: @escaping @Sendable () -> Void) {
+    if let pool = pools.first { return pool.whenIdle { self.whenIdle(after: pools.dropFirst(), callback) } }
+    offsets.whenIdle {
+      // Each may have given another something to do.
+      let pools = [self.cleaner.threads, self.context.maintenanceThread, self.context.syncThreads]
+      if pools.allSatisfy(\.isIdle), self.offsets.isIdle { callback() } else { self.whenIdle(callback) }
     }
+  }
+
+  /// Has the transaction coordinator stop as if the process died there, after so many steps of ending transactions: the
+  /// data's sync, the decision, and each marker is one.
+  package func stopTransactions(after steps: Int) {
+    transactions.stepsLeft.store(steps, ordering: .relaxed)
   }
 
   /// Puts a member out of its group, as if it had not polled for `max.poll.interval.ms`. It finds out at its next poll or

@@ -19,6 +19,8 @@ extension Broker {
       var generator = context.random.generator(for: "id of topic \(name)")
       let id = id ?? TopicID(using: &generator)
       if validateOnly { return Topic(id: id, name: name, partitions: [], configs: configs) }
+      // What was compacted of an earlier topic of this name says nothing of this one.
+      try cleaner.checkpoints.forget(name)
       try metadata.createTopic(
         TopicMetadata(
           id: id, name: name, partitions: count, configs: configs, createdAt: context.time.wallMilliseconds()))

@@ -24,12 +24,18 @@ public final class Broker: Sendable {
   let metadata: MetadataStore
   let offsets: OffsetStore
   let groups: GroupCoordinator
+  let producerIDs: ProducerIDs
+  let namedProducers: NamedProducers
+  let transactions: TransactionCoordinator
   let topicTable: TopicTable
   /// Held while topics are made, changed or deleted: one change at a time.
   let topicChanges = Mutex<Void>(())
   /// Held while log starts are gathered and written down, or moved, so that an older one can't overwrite a newer one.
   /// Not `topicChanges`: deleting a topic holds that and waits for the threads on which checkpoints are written.
   let checkpointing = Mutex<Void>(())
+  /// Held while old segments are chosen and deleted.
+  let retention = Mutex<Void>(())
+  let cleaner: LogCleanerManager
   let lock: DirectoryLock?
   private let isClosed = Mutex(false)
 
@@ -60,7 +66,10 @@ public final class Broker: Sendable {
     let time = environment.time
     let context = StoreContext(
       fileSystem: environment.fileSystem, time: time, random: environment.random,
-      closedSegmentsKept: configuration.mappedSegments, warn: handler)
+      closedSegmentsKept: configuration.mappedSegments,
+      diskBudget: DiskBudget(
+        limit: configuration.logDirsMaxBytes, policy: configuration.logDirsFullPolicy.budgetPolicy),
+      producerIDExpiration: configuration.producerIDExpiration.milliseconds, warn: handler)
     let opening = BrokerOpening(
       path: path, configuration: configuration, context: context,
       metadataDurability: environment.metadataIsDurable ? .full : .none)
@@ -70,6 +79,7 @@ public final class Broker: Sendable {
     self.configuration = configuration
     self.context = context
     metadata = opened.metadata
+    cleaner = LogCleanerManager(directory: path, configuration, context)
     lock = opened.lock
     let table = TopicTable(opened.topics)
     topicTable = table
@@ -77,6 +87,13 @@ public final class Broker: Sendable {
     offsets = OffsetStore(
       metadata: metadata, topics: table, committed: opened.committed, groups: opened.groups, time: time,
       isReadOnly: isReadOnly)
+    producerIDs = ProducerIDs(metadata, opened.producerIDs)
+    namedProducers = NamedProducers(opened.namedProducers, metadata, producerIDs, context)
+    transactions = TransactionCoordinator(
+      entries: opened.transactions, offsets: offsets, producerIDs: producerIDs, topics: table,
+      limits: .init(
+        maxTimeout: configuration.transactionMaxTimeout.milliseconds,
+        idExpiration: configuration.transactionalIDExpiration.milliseconds), context: context)
     let box = WeakCoordinator()
     groups = GroupCoordinator(
       limits: .init(
@@ -92,7 +109,12 @@ public final class Broker: Sendable {
     for group in opened.groups { groups.restore(group.id, generation: group.generation) }
     if !isReadOnly {
       scheduleCheckpoint()
+      watchDiskBudget()
+      scheduleRetention()
+      cleaner.checkCheckpoints(ownedLogs().map(\.log))
+      scheduleCleaner()
       Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
+      Self.scheduleProducerExpiration(WeakBroker(self), context, every: configuration.producerIDExpirationCheckInterval)
     }
   }
 
@@ -144,8 +166,11 @@ public final class Broker: Sendable {
   ///   opening checks it.
   public func close() throws {
     guard markClosed() else { return }
+    if !isReadOnly { transactions.close() }
     offsets.shutDown()
     context.timekeeper.shutDown()
+    cleaner.shutDown()
+    context.maintenanceThread.shutDown()
     var failure: EventLogError?
     var checkpoints: [PartitionID: StoredCheckpoint] = [:]
     for topic in topicTable.all() {
@@ -161,9 +186,16 @@ public final class Broker: Sendable {
         }
       }
     }
+    context.deletedFiles.sweepAll()
     if !isReadOnly {
       do throws(EventLogError) {
-        if failure == nil { try metadata.endSession(checkpoints) } else { try metadata.save(checkpoints) }
+        // How transactions ended is noted only where their markers are on the disk.
+        if failure == nil {
+          try metadata.write(transactions.finalChange())
+          try metadata.endSession(checkpoints, unused: producerIDs.unused)
+        } else {
+          try metadata.save(checkpoints)
+        }
       } catch {
         failure = failure ?? error
       }
@@ -250,6 +282,7 @@ public final class Broker: Sendable {
             do throws(EventLogError) { try log.flushIfDue() } catch { context.warn(error) }
           }
         }
+        broker.transactions.tidy()
         if isDue { do throws(EventLogError) { try broker.checkpoint() } catch { context.warn(error) } }
       }
       scheduleTick(broker, context, ticking, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
@@ -268,6 +301,25 @@ public final class Broker: Sendable {
         do throws(EventLogError) { try broker.expireOffsets() } catch { context.warn(error) }
       }
       scheduleOffsetExpiration(broker, context, every: interval)
+    }
+  }
+
+  /// Every so often: forgets producers and transactional ids that have been silent for long.
+  private static func scheduleProducerExpiration(
+    _ broker: WeakBroker, _ context: StoreContext, every interval: Duration
+  ) {
+    let next = context.time.monotonicMilliseconds().addingReportingOverflow(interval.milliseconds)
+    guard !next.overflow else { return }
+    context.timekeeper.schedule(at: next.partialValue, isHousekeeping: true) { [weak context] in
+      guard let context, broker.value != nil else { return }
+      context.syncThreads.submit {
+        guard let broker = broker.value else { return }
+        broker.transactions.expireIDs()
+        for topic in broker.topicTable.all() {
+          for case .log(let log) in topic.partitions { log.expireProducers() }
+        }
+      }
+      scheduleProducerExpiration(broker, context, every: interval)
     }
   }
 
@@ -299,7 +351,7 @@ private final class Ticking: Sendable {
 }
 
 /// Lets a timer refer to the broker without keeping it.
-private final class WeakBroker: Sendable {
+final class WeakBroker: Sendable {
   private let broker: Mutex<Weak>
 
   private struct Weak {

@@ -15,6 +15,9 @@ struct BrokerOpening {
     var topics: [Topic]
     var groups: [GroupMetadata]
     var committed: [String: [PartitionID: CommittedOffset]]
+    var producerIDs: Range<Int64> = 0..<0
+    var namedProducers: [NamedProducer] = []
+    var transactions: [String: TransactionEntry] = [:]
   }
 
   private var fileSystem: any FileSystem { context.fileSystem }
@@ -34,12 +37,17 @@ struct BrokerOpening {
       if metadataDurability == .none, metadata.isNew, !isCopy {
         MetadataTemplate.keep(try fileSystem.contents(of: metadataPath))
       }
-      let wasClean = try metadata.beginSession()
+      let session = try metadata.beginSession()
+      let wasClean = session.wasClean
       if isStore { try clearLeftovers(names) }
       if metadata.isNew {
         warnOfUnknownDirectories(names, [])
-        return Opened(metadata: metadata, lock: lock, topics: [], groups: [], committed: [:])
+        return Opened(
+          metadata: metadata, lock: lock, topics: [], groups: [], committed: [:], producerIDs: session.producerIDs)
       }
+      // Before the logs are opened, which forget the producers that have been silent for long.
+      let namedProducers = try metadata.namedProducers()
+      for producer in namedProducers { context.keepProducer(producer.producerID) }
       let checkpoints = try metadata.checkpoints()
       var topics: [Topic] = []
       for topic in try metadata.topics() {
@@ -52,8 +60,10 @@ struct BrokerOpening {
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
       try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
+      let transactions = try TransactionRecovery(metadata: metadata, context: context).run(topics)
       return Opened(
-        metadata: metadata, lock: lock, topics: topics, groups: try metadata.groups(), committed: committed)
+        metadata: metadata, lock: lock, topics: topics, groups: try metadata.groups(), committed: committed,
+        producerIDs: session.producerIDs, namedProducers: namedProducers, transactions: transactions)
     } catch {
       lock.release()
       throw error

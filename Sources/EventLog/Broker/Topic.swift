@@ -92,8 +92,12 @@ enum Partition: Sendable {
 
   /// What a consumer of this isolation reads up to.
   func endOffset(_ isolation: Isolation) throws(EventLogError) -> Int64 {
-    if isolation == .readCommitted, case .log(let log) = self { return try log.lastStableOffset() }
-    return try highWatermark()
+    guard isolation == .readCommitted else { return try highWatermark() }
+    switch self {
+    case .log(let log): return log.lastStableOffset
+    case .reader(let reader): return try reader.lastStableOffset()
+    case .offline(_, let error): throw error
+    }
   }
 
   func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
@@ -114,14 +118,9 @@ enum Partition: Sendable {
         from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
         isolation: isolation.level, checksCRC: checksCRC, after: position)
     case .reader(let reader):
-      guard isolation == .readUncommitted else {
-        throw EventLogError(
-          .readOnly,
-          "isolation.level=read_committed needs the owner's view of transactions; a broker that was opened "
-            + "read-only has none"
-        ).at(reader.topicPartition)
-      }
-      return try reader.read(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
+      return try reader.read(
+        from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
+        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted)
     case .offline(_, let error): throw error
     }
   }

@@ -23,6 +23,9 @@ final class PollSignal: AppendWaiter {
 
   func highWatermarkMoved() { wake() }
 
+  /// Whether a poll waits now.
+  var isWaiting: Bool { state.withLock { $0.waiter != nil } }
+
   /// Calls `observer` once, as soon as somebody waits and nothing has ended that wait.
   func whenWaiting(_ observer: @escaping @Sendable () -> Void) {
     let isWaiting = state.withLock { state -> Bool in
@@ -50,7 +53,7 @@ final class PollSignal: AppendWaiter {
       return (waiter, state.observers)
     }
     guard let waiter else { return }
-    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { waiter.complete(.success(())) } }
+    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { [weak self] in self?.wake() } }
     defer {
       if let timer { timekeeper.cancel(timer) }
       state.withLock { $0.waiter = nil }

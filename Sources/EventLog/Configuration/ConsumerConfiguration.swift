@@ -93,6 +93,8 @@ public struct ConsumerConfiguration: Sendable {
   /// How the group divides partitions, the first that all members have (`partition.assignment.strategy`): range and
   /// cooperative-sticky. Each needs a name of its own.
   public var assignors: [GroupAssignor] = [.range, .cooperativeSticky]
+  /// Who sees what polls return and what is committed, in this order (`interceptor.classes`, which has to be set in code).
+  public var interceptors: [any ConsumerInterceptor] = []
 
   public init() {}
 
@@ -157,6 +159,10 @@ public struct ConsumerConfiguration: Sendable {
     try properties.boolean("exclude.internal.topics") { excludeInternalTopics = $0 }
     try properties.boolean("allow.auto.create.topics") { allowAutoCreateTopics = $0 }
     try properties.duration("default.api.timeout.ms") { defaultAPITimeout = $0 }
+    try properties.refuse("interceptor.classes", because: "set `interceptors` in code")
+    for side in ["key", "value"] {
+      try properties.refuse("\(side).deserializer", because: "give the deserializers to `Broker.consumer(key:value:)`")
+    }
     properties.ignore(
       "bootstrap.servers", "client.id", "client.rack", "heartbeat.interval.ms", "request.timeout.ms",
       "retry.backoff.ms",

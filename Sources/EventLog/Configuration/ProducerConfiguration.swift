@@ -33,6 +33,24 @@ public struct ProducerConfiguration: Sendable {
   public var partitioner: (any Partitioner)?
   /// Whether the default partitioner treats records with a key as if they had none (`partitioner.ignore.keys`): false.
   public var ignoresKeys = false
+  /// Whether batches carry a producer id and sequence numbers (`enable.idempotence`); nil, the default, says yes where
+  /// `acks` is all.
+  ///
+  /// In one process no append is sent twice behind your back; with sequence numbers of your own you may send a batch again
+  /// that may have been written (`Producer.append(_:to:sequence:)`).
+  public var enableIdempotence: Bool?
+  /// What the producer is known by in transactions, also after a restart (`transactional.id`); nil: it has none.
+  public var transactionalID: String?
+  /// How long a transaction may stay open before it is aborted and its producer fenced (`transaction.timeout.ms`): 60 s; at
+  /// most the broker's `transaction.max.timeout.ms`.
+  public var transactionTimeout: Duration = .seconds(60)
+  /// A name by which the producer keeps its id and its sequence numbers over restarts (`producer.name`, EventLog's own), so
+  /// that `Producer.nextSequence(of:)` says how far it came, and nothing need be written twice. One producer has a name at a
+  /// time; making another fences the first.
+  public var name: String?
+  /// Who sees each record before it is sent and when it is acknowledged, in this order (`interceptor.classes`, which has to
+  /// be set in code).
+  public var interceptors: [any ProducerInterceptor] = []
 
   public init() {}
 
@@ -72,21 +90,57 @@ public struct ProducerConfiguration: Sendable {
     try properties.duration("max.block.ms") { maxBlock = $0 }
     try properties.integer("max.request.size", in: 0...Int64(Int32.max)) { maxRequestSize = Int($0) }
     try properties.boolean("partitioner.ignore.keys") { ignoresKeys = $0 }
-    try properties.refuse(
-      "enable.idempotence", unless: ["false"],
-      because: "this version has no idempotent producers yet; in one process "
-        + "an append is never sent twice")
-    try properties.refuse("transactional.id", because: "this version has no transactions yet")
+    try properties.boolean("enable.idempotence") { enableIdempotence = $0 }
+    transactionalID = properties.take("transactional.id")
+    try properties.duration("transaction.timeout.ms", in: 1...Int64(Int32.max)) { transactionTimeout = $0 }
+    name = properties.take("producer.name")
+    // They mean nothing here but this: in Kafka they turn idempotence off, or contradict it.
+    var against: String?
+    try properties.integer("retries", in: 0...Int64(Int32.max)) { if $0 == 0 { against = "retries=0" } }
+    try properties.integer("max.in.flight.requests.per.connection", in: 1...Int64(Int32.max)) {
+      if $0 > 5 { against = "max.in.flight.requests.per.connection=\($0)" }
+    }
+    if let against {
+      try Self.refuse(against, unless: enableIdempotence != true && transactionalID == nil && name == nil)
+      enableIdempotence = false
+    }
     try properties.refuse("partitioner.class", because: "set `partitioner` in code")
+    try properties.refuse("interceptor.classes", because: "set `interceptors` in code")
+    for side in ["key", "value"] {
+      try properties.refuse("\(side).serializer", because: "give the serializers to `Broker.producer(key:value:)`")
+    }
     properties.ignore(
-      "bootstrap.servers", "client.id", "retries", "max.in.flight.requests.per.connection", "request.timeout.ms",
-      "delivery.timeout.ms", "retry.backoff.ms", "retry.backoff.max.ms", "metadata.max.age.ms",
+      "bootstrap.servers", "client.id", "request.timeout.ms", "delivery.timeout.ms", "retry.backoff.ms",
+      "retry.backoff.max.ms", "metadata.max.age.ms",
       "partitioner.adaptive.partitioning.enable", "partitioner.availability.timeout.ms")
     try properties.finish()
     try validate()
   }
 
+  /// Whether the producer's batches carry an id.
+  var isIdempotent: Bool { enableIdempotence ?? (acks == .all) }
+
+  private static func refuse(_ setting: String, unless condition: Bool) throws(EventLogError) {
+    guard !condition else { return }
+    throw EventLogError(
+      .invalidConfig,
+      "\(setting) does not go with enable.idempotence=true, which transactional.id and producer.name need too")
+  }
+
   func validate() throws(EventLogError) {
+    let needsIdempotence = enableIdempotence == true || transactionalID != nil || name != nil
+    try Self.refuse("acks=\(acks == .leader ? "1" : "0")", unless: acks == .all || !needsIdempotence)
+    try Self.refuse(
+      "enable.idempotence=false", unless: enableIdempotence != false || (transactionalID == nil && name == nil))
+    guard transactionalID != "", name != "" else {
+      throw EventLogError(.invalidConfig, "transactional.id and producer.name may not be empty")
+    }
+    guard transactionalID == nil || name == nil else {
+      throw EventLogError(.invalidConfig, "a transactional.id is a name already: producer.name does not go with it")
+    }
+    guard transactionTimeout > .zero else {
+      throw EventLogError(.invalidConfig, "transaction.timeout.ms has to be more than zero")
+    }
     guard batchSize >= 0, bufferMemory >= 0, maxRequestSize >= 0, linger >= .zero, maxBlock >= .zero else {
       throw EventLogError(
         .invalidConfig, "batch.size, buffer.memory, max.request.size, linger.ms and max.block.ms may not be negative")

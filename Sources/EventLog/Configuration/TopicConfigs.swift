@@ -176,6 +176,12 @@ enum TopicConfigs {
     let policies = ConfigDefinition.split(values.text("cleanup.policy"))
     log.isCompacted = policies.contains("compact")
     log.isDeleted = policies.contains("delete")
+    log.retentionMilliseconds = values.long("retention.ms")
+    log.retentionBytes = values.long("retention.bytes")
+    log.fileDeleteDelayMilliseconds = values.long("file.delete.delay.ms")
+    log.minCleanableDirtyRatio = Double(values.text("min.cleanable.dirty.ratio")) ?? 0.5
+    log.deleteRetentionMilliseconds = values.long("delete.retention.ms")
+    log.minCompactionLagMilliseconds = values.long("min.compaction.lag.ms")
     log.maxCompactionLagMilliseconds = values.long("max.compaction.lag.ms")
     log.flushMessages = values.long("flush.messages")
     log.flushMilliseconds = values.long("flush.ms")

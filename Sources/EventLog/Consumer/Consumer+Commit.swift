@@ -6,22 +6,36 @@ extension Consumer {
   /// they are on the disk.
   ///
   /// - Throws: `invalidGroupID` without a group; `commitFailed` where the group went on without this member, so that
-  ///   others may have read these records too; `readOnly`, `storageError`.
+  ///   others may have read these records too; `rebalanceInProgress` where the group is dividing its partitions, so that a
+  ///   poll has to come first; `fencedInstanceID`; `wakeup`; `readOnly`, `storageError`.
   public func commit() async throws {
-    try await exclusively { try await commitPositions(timeout: configuration.defaultAPITimeout) }
+    _ = try requireGroup()
+    try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+    try await exclusively {
+      try throwIfWokenUp()
+      try await commitPositions(timeout: configuration.defaultAPITimeout, isCalled: true)
+    }
+    runCommitCallbacks()
   }
 
-  /// Commits the given offsets: the next one to read of each partition, with metadata if you like.
+  /// Commits the given offsets: the next one to read of each partition, with metadata if you like. They are taken as they
+  /// are, also for partitions that this consumer does not have, and in either direction.
   ///
   /// - Throws: as `commit()`; `offsetMetadataTooLarge`, `unknownTopicOrPartition`, `illegalArgument` for a negative offset;
   ///   `timeout` after `default.api.timeout.ms`: the commit may still happen.
   public func commit(_ offsets: [TopicPartition: OffsetAndMetadata]) async throws {
-    try await commit(offsets, timeout: configuration.defaultAPITimeout)
+    try await commit(offsets, timeout: configuration.defaultAPITimeout, isCalled: true)
+    runCommitCallbacks()
   }
 
-  private func commit(_ offsets: [TopicPartition: OffsetAndMetadata], timeout: Duration) async throws {
+  private func commit(
+    _ offsets: [TopicPartition: OffsetAndMetadata], timeout: Duration, isCalled: Bool
+  ) async throws {
     let shot = OneShot<Void>()
-    try startCommit(offsets) { error in shot.complete(error.map { .failure($0) } ?? .success(())) }
+    try startCommit(offsets, isCalled: isCalled) { error in
+      shot.complete(error.map { .failure($0) } ?? .success(()))
+    }
+    if isCalled { state.withLock { $0.hasUncommitted = true } }
     let timekeeper = broker.context.timekeeper
     let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
     let timer =
@@ -33,32 +47,105 @@ extension Consumer {
       }
     defer { if let timer { timekeeper.cancel(timer) } }
     try await shot.value()
+    interceptors?.onCommit(offsets)
   }
 
-  /// Starts to commit the positions, and goes on; `completion` is told the outcome, in the order of the calls.
+  /// Starts to commit the positions, and goes on.
+  ///
+  /// - Parameter completion: told the outcome: once, in the order of the calls, on the task that polls, commits or closes
+  ///   next, as in Kafka. A commit that failed is not tried again: a later one may have succeeded already.
+  /// - Throws: `invalidGroupID` without a group, `illegalState` once it is closed, `illegalArgument` for a negative offset;
+  ///   all else goes to `completion`.
   public func commitAsync(_ completion: (@Sendable ((any Error)?) -> Void)? = nil) throws {
-    try startCommit(currentPositions()) { error in completion?(error) }
+    try enqueueCommit(currentPositions(), completion)
   }
 
-  /// Starts to commit the given offsets, and goes on.
+  /// Starts to commit the given offsets, and goes on. See `commitAsync(_:)`.
   public func commitAsync(
     _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: (@Sendable ((any Error)?) -> Void)? = nil
   ) throws {
-    try startCommit(offsets) { error in completion?(error) }
+    try enqueueCommit(offsets, completion)
+    state.withLock { $0.hasUncommitted = true }
+  }
+
+  private func enqueueCommit(
+    _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: (@Sendable ((any Error)?) -> Void)?
+  ) throws(EventLogError) {
+    _ = try requireGroup()
+    try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+    for (topicPartition, offset) in offsets where offset.offset < 0 {
+      throw EventLogError(.illegalArgument, "a committed offset can't be negative", offset: offset.offset)
+        .at(topicPartition)
+    }
+    runCommitCallbacks()
+    let interceptors = interceptors
+    guard completion != nil || interceptors != nil else { return start(offsets, isCalled: true) { _ in } }
+    let number = state.withLock { state in
+      state.callbacks.add { error in
+        if error == nil { interceptors?.onCommit(offsets) }
+        completion?(error)
+      }
+    }
+    start(offsets, isCalled: true) { [weak self] error in self?.finish(number, error) }
+  }
+
+  /// Notes the outcome of a commit. A poll that waits is to tell it now.
+  private func finish(_ number: Int, _ error: EventLogError?) {
+    state.withLock { $0.callbacks.finish(number, error) }
+    signal.wake()
+  }
+
+  /// Starts a commit, and goes on; whatever becomes of it, `completion` is told.
+  private func start(
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool,
+    _ completion: @escaping @Sendable (EventLogError?) -> Void
+  ) {
+    guard !offsets.isEmpty else { return completion(nil) }
+    do throws(EventLogError) {
+      try startCommit(offsets, isCalled: isCalled, completion)
+    } catch {
+      completion(error)
+    }
+  }
+
+  /// Tells those that called `commitAsync` what became of it, in the order of their calls.
+  func runCommitCallbacks() {
+    while let call = state.withLock({ $0.callbacks.begin() }) {
+      call()
+      state.withLock { $0.callbacks.end() }
+    }
   }
 
   /// What the group has committed for these partitions; a partition it has committed nothing for is left out.
+  ///
+  /// - Throws: `invalidGroupID` without a group; `illegalState` once the consumer or the broker is closed.
   public func committed(_ partitions: [TopicPartition]) throws -> [TopicPartition: OffsetAndMetadata] {
     let group = try requireGroup()
+    try broker.requireOpen()
+    try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+    let partitions = Set(partitions)
     return broker.offsets.committed(group).filter { partitions.contains($0.key) }
   }
 
   // MARK: For the other parts
 
-  func commitPositions(timeout: Duration) async throws {
+  func commitPositions(timeout: Duration, isCalled: Bool = false) async throws {
     let offsets = currentPositions()
     guard !offsets.isEmpty else { return }
-    try await commit(offsets, timeout: timeout)
+    try await commit(offsets, timeout: timeout, isCalled: isCalled)
+  }
+
+  /// Waits until the commits are on the disk that are under way, or have failed.
+  func commitsAreWritten(within timeout: Duration) async {
+    let shot = OneShot<Void>()
+    commits.whenClear { shot.complete(.success(())) }
+    guard shot.result == nil else { return }
+    let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
+    let timer =
+      deadline.overflow
+      ? nil : broker.context.timekeeper.schedule(at: deadline.partialValue) { shot.complete(.success(())) }
+    defer { if let timer { broker.context.timekeeper.cancel(timer) } }
+    try? await shot.value()
   }
 
   /// Before a rebalance: what can't be committed is read again by somebody, which is what at-least-once means.
@@ -70,39 +157,55 @@ extension Consumer {
     } catch {}
   }
 
-  /// Within `poll`, when the interval is over: everything that earlier polls returned.
+  /// Whether positions are committed by themselves.
+  private var commitsByItself: Bool {
+    configuration.enableAutoCommit && configuration.group != nil && !broker.isReadOnly
+  }
+
+  /// When the next poll is to commit by itself; nil where nothing has moved since the last time, so that a consumer that
+  /// waits for records costs nothing.
+  var autoCommitTime: Int64? {
+    guard commitsByItself else { return nil }
+    return state.withLock { $0.hasUncommitted ? $0.nextAutoCommit : nil }
+  }
+
+  /// Within `poll`, when the interval is over: everything that earlier polls returned. A consumer that assigned its
+  /// partitions commits also what it did before, since its offsets are kept for so long after the last commit.
   func autoCommitIfDue() {
-    guard configuration.enableAutoCommit, configuration.group != nil, !broker.isReadOnly else { return }
+    guard commitsByItself else { return }
     let now = broker.context.time.monotonicMilliseconds()
     let isDue = state.withLock { state -> Bool in
-      guard let next = state.nextAutoCommit else {
-        state.nextAutoCommit = now + configuration.autoCommitInterval.milliseconds
-        return false
-      }
-      guard now >= next else { return false }
-      state.nextAutoCommit = now + configuration.autoCommitInterval.milliseconds
-      return true
+      guard let next = state.nextAutoCommit, now >= next else { return false }
+      let after = now.addingReportingOverflow(configuration.autoCommitInterval.milliseconds)
+      state.nextAutoCommit = after.overflow ? .max : after.partialValue
+      return state.hasUncommitted || state.subscription.ofGroup == nil
     }
     if isDue { startAutoCommit() }
   }
 
   /// Starts to commit what there is to commit, and goes on. What fails is warned of: the next one covers it.
   func startAutoCommit(_ offsets: [TopicPartition: OffsetAndMetadata]? = nil) {
-    guard configuration.enableAutoCommit, configuration.group != nil, !broker.isReadOnly else { return }
+    guard commitsByItself else { return }
+    state.withLock { $0.hasUncommitted = false }
     let offsets = offsets ?? currentPositions()
     guard !offsets.isEmpty else { return }
     let warn = broker.context.warn
-    do throws(EventLogError) {
-      try startCommit(offsets) { error in if let error { warn(error) } }
-    } catch {
-      warn(error)
+    let number = interceptors.map { interceptors in
+      state.withLock { state in state.callbacks.add { error in if error == nil { interceptors.onCommit(offsets) } } }
+    }
+    start(offsets, isCalled: false) { [weak self] error in
+      if let error {
+        warn(error)
+        self?.state.withLock { $0.hasUncommitted = true }
+      }
+      if let number { self?.finish(number, error) }
     }
   }
 
   func currentPositions() -> [TopicPartition: OffsetAndMetadata] {
-    state.withLock { state in
-      // Of what a loop was not given yet, nothing counts as read.
-      let unread = state.loop?.unread ?? [:]
+    // Of what a loop was not given yet, nothing counts as read. Not under the lock: this may be the loop's last reference.
+    let unread = state.withLock { $0.loop }?.unread ?? [:]
+    return state.withLock { state in
       var result: [TopicPartition: OffsetAndMetadata] = [:]
       for (topicPartition, position) in state.positions {
         guard let offset = position.offset else { continue }
@@ -120,8 +223,11 @@ extension Consumer {
     return group
   }
 
+  /// - Parameter isCalled: whether the user asked for it, who is told to poll first where the group is dividing its
+  ///   partitions. What the consumer commits by itself is what it still has.
   private func startCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: @escaping @Sendable (EventLogError?) -> Void
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool,
+    _ completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     let group = try requireGroup()
     let (membership, isMember) = try state.withLock { state throws(EventLogError) -> (GroupMembership, Bool) in
@@ -136,6 +242,12 @@ extension Consumer {
           + "\(broker.configuration.offsetMetadataMaxBytes)"
       ).at(topicPartition)
     }
+    if isMember, isCalled, !isInCallback, configuration.groupProtocol == .classic, membership.isJoining {
+      throw EventLogError(
+        .rebalanceInProgress,
+        "the group is dividing its partitions, and what this consumer will have is not known yet; poll, and commit then"
+      )
+    }
     do throws(EventLogError) {
       try broker.groups.validateCommit(
         group, memberID: isMember ? membership.memberID ?? "" : nil, instanceID: configuration.groupInstanceID,
@@ -147,6 +259,16 @@ extension Consumer {
         "the group went on without this member (\(error.code.name): \(error.message)); others may have "
           + "read these records too. Poll more often, or raise max.poll.interval.ms")
     }
-    try broker.offsets.commit(group, offsets, completion: completion)
+    let commits = commits
+    commits.begin()
+    do throws(EventLogError) {
+      try broker.offsets.commit(group, offsets) { error in
+        completion(error)
+        commits.end()
+      }
+    } catch {
+      commits.end()
+      throw error
+    }
   }
 }

@@ -14,7 +14,8 @@ extension Consumer {
       epoch: membership.memberID == nil ? 0 : membership.generation, subscription: subscription,
       assignor: configuration.remoteAssignor.flatMap(ServerAssignor.init(rawValue:)), owned: held,
       rebalanceTimeout: configuration.maxPollInterval.milliseconds,
-      sessionTimeout: configuration.sessionTimeout.milliseconds, wake: { [weak signal] in signal?.wake() })
+      sessionTimeout: configuration.sessionTimeout.milliseconds, wake: { [weak signal] in signal?.wake() },
+      isPolling: { [weak signal] in signal?.isWaiting ?? false })
     guard
       let answer = try await heard({ () throws(EventLogError) -> ConsumerGroupAssignment in
         try broker.groups.heartbeat(group, heartbeat)
@@ -28,14 +29,18 @@ extension Consumer {
       state.membership.generation = answer.epoch
       state.membership.mustJoin = false
     }
+    var failure: (any Error)?
     if !taken.isEmpty {
       if configuration.enableAutoCommit { await commitBeforeRebalance() }
-      try await revoke(taken.sorted())
+      do { try await revoke(taken.sorted()) } catch { failure = error }
+      // The others get these only once this member has said that it let go.
+      state.withLock { $0.membership.mustJoin = true }
     }
-    if !added.isEmpty { try await gain(added.sorted()) }
-    if taken.isEmpty { return false }
-    // The others get these only once this member has said that it let go.
-    state.withLock { $0.membership.mustJoin = true }
-    return true
+    // As in Kafka, a member is told of every new assignment, also where nothing came with it.
+    if !taken.isEmpty || !added.isEmpty || membership.memberID == nil {
+      do { try await gain(added.sorted()) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+    return !taken.isEmpty
   }
 }

@@ -53,7 +53,7 @@ extension Consumer {
       if isFenced { state.fenced = error }
       return (state.positions.keys.sorted(), state.listener)
     }
-    drop(lost)
+    defer { drop(lost) }
     if !lost.isEmpty, let listener { try await inCallback { try await listener.partitionsLost(lost, from: self) } }
     if isFenced { throw error }
   }

@@ -13,23 +13,31 @@ extension Consumer {
   public func poll(timeout: Duration = .seconds(1)) async throws -> ConsumerRecords {
     try refuseInCallback("poll()")
     return try await exclusively {
-      let time = broker.context.time
-      let start = time.monotonicMilliseconds()
-      let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
-      let end = deadline.overflow ? Int64.max : deadline.partialValue
-      while true {
-        try Task.checkCancellation()
-        try broker.requireOpen()
-        try throwIfWokenUp()
-        signal.reset()
-        try await takePartInGroup()
-        autoCommitIfDue()
-        let now = time.monotonicMilliseconds()
-        let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
-        if let records = try fetch(acceptsFewBytes: mayBeShort) { return records }
-        guard now < end else { return ConsumerRecords([]) }
-        try await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
-      }
+      let records = try await pollOnce(timeout: timeout)
+      return interceptors?.onConsume(records) ?? records
+    }
+  }
+
+  /// A poll, by a task that has the consumer to itself.
+  func pollOnce(timeout: Duration) async throws -> ConsumerRecords {
+    let time = broker.context.time
+    let start = time.monotonicMilliseconds()
+    let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
+    let end = deadline.overflow ? Int64.max : deadline.partialValue
+    while true {
+      try Task.checkCancellation()
+      try broker.requireOpen()
+      try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+      try throwIfWokenUp()
+      signal.reset()
+      runCommitCallbacks()
+      try await takePartInGroup()
+      autoCommitIfDue()
+      let now = time.monotonicMilliseconds()
+      let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
+      if let records = try fetch(acceptsFewBytes: mayBeShort) { return records }
+      guard now < end else { return ConsumerRecords([]) }
+      try await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
     }
   }
 
@@ -45,7 +53,8 @@ extension Consumer {
         throw EventLogError(.illegalState, "read() is for consumers that assign; one that subscribed has to poll")
       }
     }
-    return try fetch(acceptsFewBytes: true) ?? ConsumerRecords([])
+    let records = try fetch(acceptsFewBytes: true) ?? ConsumerRecords([])
+    return interceptors?.onConsume(records) ?? records
   }
 
   /// When to look again without having been woken. A read-only broker has nobody who would wake its consumers.
@@ -55,7 +64,7 @@ extension Consumer {
     if configuration.fetchMinBytes > 1 {
       next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds))
     }
-    if let commit = state.withLock({ $0.nextAutoCommit }) { next = min(next, max(commit, now + 1)) }
+    if let commit = autoCommitTime { next = min(next, max(commit, now + 1)) }
     return next == .max ? nil : next
   }
 
@@ -78,7 +87,9 @@ extension Consumer {
         defer { state.positions[topicPartition] = position }
         guard bytes > 0 || batches.isEmpty else { break }
         do throws(EventLogError) {
+          let isUnknown = position.offset == nil
           let offset = try resolve(&position, topicPartition)
+          if isUnknown { state.hasUncommitted = true }
           let fetched = try position.fetch(
             topicPartition, from: offset, limit: room, maxBytes: bytes, minimumOneBatch: batches.isEmpty, configuration)
           position.offset = fetched.nextOffset
@@ -91,20 +102,36 @@ extension Consumer {
         } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
           position.seek(configuration.autoOffsetReset)
           signal.wake()
+        } catch  where error.code == .unstableOffsetCommit {
+          // Woken when the transaction has ended.
+          continue
         } catch  where error.code == .unknownTopicOrPartition && state.subscription.ofGroup != nil {
           // The topic was deleted; the rebalance that this began takes the partition away.
           continue
         } catch {
-          // What other partitions gave is returned first; the error comes again with the next poll.
+          // What other partitions gave is returned first; the error comes again with the next poll. A damaged partition
+          // then waits its turn, so that those behind it get theirs.
           guard batches.isEmpty else { break }
+          if error.code == .corruptMessage { Self.moveToEnd([topicPartition], &state.order) }
           throw error
         }
       }
       guard !batches.isEmpty else { return nil }
-      let set = Set(delivered)
-      state.order = state.order.filter { !set.contains($0) } + delivered
+      state.hasUncommitted = true
+      Self.moveToEnd(delivered, &state.order)
       return ConsumerRecords(batches)
     }
+  }
+
+  private static func moveToEnd(_ partitions: [TopicPartition], _ order: inout [TopicPartition]) {
+    // Mostly these are the first ones.
+    if order.starts(with: partitions) {
+      order.removeFirst(partitions.count)
+    } else {
+      let set = Set(partitions)
+      order.removeAll(where: set.contains)
+    }
+    order += partitions
   }
 
   /// The position: as it is, as `seekToBeginning` or `seekToEnd` left it, as the group committed it, or as
@@ -115,7 +142,12 @@ extension Consumer {
     if let offset = position.offset { return offset }
     var reset = position.pendingReset
     if reset == nil, let group = configuration.group {
-      if let committed = broker.offsets.committed(group)[topicPartition] {
+      // With read_committed also what a transaction is about to commit counts (KIP-447).
+      let committed =
+        configuration.isolation == .readCommitted
+        ? try broker.offsets.stableOffset(group, topicPartition) { [weak signal] in signal?.wake() }
+        : broker.offsets.committed(group, topicPartition)
+      if let committed {
         position.offset = committed.offset
         position.leaderEpoch = committed.leaderEpoch
         return committed.offset

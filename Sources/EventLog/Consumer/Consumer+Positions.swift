@@ -9,17 +9,17 @@ extension Consumer {
     guard offset >= 0 else {
       throw EventLogError(.illegalArgument, "a position can't be negative", offset: offset).at(topicPartition)
     }
-    try update([topicPartition]) { $0.seek(to: offset) }
+    try move([topicPartition]) { $0.seek(to: offset) }
   }
 
   /// Has the next poll go on at the log start; of all partitions if none is given.
   public func seekToBeginning(_ partitions: [TopicPartition] = []) throws {
-    try update(partitions.isEmpty ? Array(assignment) : partitions) { $0.seek(.earliest) }
+    try move(partitions.isEmpty ? Array(assignment) : partitions) { $0.seek(.earliest) }
   }
 
   /// Has the next poll go on at the end as it is then; of all partitions if none is given.
   public func seekToEnd(_ partitions: [TopicPartition] = []) throws {
-    try update(partitions.isEmpty ? Array(assignment) : partitions) { $0.seek(.latest) }
+    try move(partitions.isEmpty ? Array(assignment) : partitions) { $0.seek(.latest) }
   }
 
   /// The offset of the next record that a poll returns.
@@ -28,8 +28,7 @@ extension Consumer {
   public func position(_ topicPartition: TopicPartition) throws -> Int64 {
     var offset: Int64 = 0
     try update([topicPartition]) { position throws(EventLogError) in offset = try resolve(&position, topicPartition) }
-    let loop = state.withLock { $0.loop }
-    return min(offset, loop?.unread[topicPartition] ?? .max)
+    return min(offset, state.withLock { $0.loop }?.unread[topicPartition] ?? .max)
   }
 
   /// Has polls return nothing of these partitions until `resume`. The group does not take them away for it.
@@ -53,11 +52,14 @@ extension Consumer {
   ///
   /// - Throws: `illegalArgument` for a negative timestamp; `unknownTopicOrPartition`.
   public func offsetsForTimes(_ timestamps: [TopicPartition: Int64]) throws -> [TopicPartition: OffsetAndTimestamp?] {
-    try broker.admin.listOffsets(timestamps.mapValues { .timestamp($0) })
+    try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+    return try broker.admin.listOffsets(timestamps.mapValues { .timestamp($0) })
   }
 
   /// The log start of each partition.
   public func beginningOffsets(_ partitions: [TopicPartition]) throws -> [TopicPartition: Int64] {
+    try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+    try broker.requireOpen()
     var result: [TopicPartition: Int64] = [:]
     for partition in partitions { result[partition] = try broker.partition(partition).logStartOffset() }
     return result
@@ -65,6 +67,8 @@ extension Consumer {
 
   /// The end of each partition: the high watermark, or, for `read_committed`, the last stable offset.
   public func endOffsets(_ partitions: [TopicPartition]) throws -> [TopicPartition: Int64] {
+    try state.withLock { state throws(EventLogError) in try requireOpen(state) }
+    try broker.requireOpen()
     var result: [TopicPartition: Int64] = [:]
     for partition in partitions {
       result[partition] = try broker.partition(partition).endOffset(configuration.isolation)
@@ -74,8 +78,8 @@ extension Consumer {
 
   /// How many offsets lie between the position and the end of a partition.
   public func lag(of topicPartition: TopicPartition) throws -> Int64 {
-    let end = try broker.partition(topicPartition).endOffset(configuration.isolation)
-    return max(0, end - (try position(topicPartition)))
+    let position = try position(topicPartition)
+    return max(0, try broker.partition(topicPartition).endOffset(configuration.isolation) - position)
   }
 
   /// As `lag(of:)`, but without looking for anything: nil before the partition's first poll (KIP-695).
@@ -88,6 +92,16 @@ extension Consumer {
       lag = max(0, try position.partition.endOffset(configuration.isolation) - offset)
     }
     return lag
+  }
+
+  private func move(
+    _ partitions: [TopicPartition], _ change: (inout PartitionPosition) throws(EventLogError) -> Void
+  ) throws(EventLogError) {
+    try update(partitions, change)
+    // What a loop has in store of them was read before.
+    state.withLock { $0.loop }?.forget(partitions)
+    state.withLock { $0.hasUncommitted = true }
+    signal.wake()
   }
 
   private func update(

@@ -57,7 +57,7 @@ extension Consumer {
       public mutating func next() async throws -> Result<ConsumerRecord, EventLogError>? {
         do {
           return .success(try await loop.nextRecord())
-        } catch let error as EventLogError where !error.isFatal && error.code != .illegalState {
+        } catch let error as EventLogError where error.isPassing {
           return .failure(error)
         }
       }
@@ -87,4 +87,9 @@ extension Consumer {
     if let (topicPartition, offset) = inHand, read[topicPartition] != nil { read[topicPartition]?.offset = offset }
     startAutoCommit(read)
   }
+}
+
+extension EventLogError {
+  /// Whether a consumer can go on after it.
+  var isPassing: Bool { !isFatal && code != .illegalState }
 }

@@ -17,6 +17,9 @@ public final class Consumer: Sendable {
   let broker: Broker
   let state = Mutex(State())
   let signal = PollSignal()
+  /// The commits that are on their way to the disk.
+  let commits = CommitTracker()
+  let interceptors: ConsumerInterceptors?
   private let isInUse = Atomic<Bool>(false)
   private let wakeups = Atomic<Int>(0)
 
@@ -43,6 +46,10 @@ public final class Consumer: Sendable {
     /// Why this consumer can't go on: another one took its `group.instance.id`.
     var fenced: EventLogError?
     var nextAutoCommit: Int64?
+    /// Whether positions may have moved since they were last committed by themselves.
+    var hasUncommitted = false
+    /// What calls of `commitAsync` are to be told, in their order.
+    var callbacks = CommitCallbacks()
     var isClosed = false
     /// Partitions that this consumer's signal is registered with.
     var watched: [ObjectIdentifier: PartitionLog] = [:]
@@ -53,15 +60,21 @@ public final class Consumer: Sendable {
     try broker.configuration.validateSession(of: configuration)
     self.broker = broker
     self.configuration = configuration
+    interceptors = ConsumerInterceptors(configuration.interceptors, broker.context.warn)
+    let first = broker.context.time.monotonicMilliseconds()
+      .addingReportingOverflow(configuration.autoCommitInterval.milliseconds)
+    state.withLock { $0.nextAutoCommit = first.overflow ? .max : first.partialValue }
   }
 
   deinit {
-    // Dropped without being closed: the group goes on without it.
+    // Dropped without being closed: the group goes on without it, as soon as what it committed is on the disk.
     let (membership, watched) = state.withLock { ($0.membership, $0.watched) }
     for log in watched.values { log.removeWaiter(signal) }
     if let group = configuration.group, let id = membership.memberID {
-      broker.groups.leave(group, id, instanceID: configuration.groupInstanceID)
+      let (groups, instance) = (broker.groups, configuration.groupInstanceID)
+      commits.whenClear { groups.leave(group, id, instanceID: instance) }
     }
+    interceptors?.close()
   }
 
   /// The group's id, if the consumer has one.
@@ -77,9 +90,15 @@ public final class Consumer: Sendable {
   /// With an empty list it unsubscribes; the listener, which would have to be awaited, is not told of that: `unsubscribe`
   /// does tell it.
   ///
-  /// - Throws: `invalidGroupID` without a group; `illegalState` after `assign` or with a pattern; `invalidTopic`.
+  /// - Throws: `invalidGroupID` without a group; `illegalState` after `assign` or with a pattern; `illegalArgument` for a
+  ///   blank name, `invalidTopic` for one that no topic can have.
   public func subscribe(_ topics: [String], listener: (any RebalanceListener)? = nil) throws {
-    for topic in topics { try TopicName.validate(topic) }
+    for topic in topics {
+      guard !topic.trimmingSpaces.isEmpty else {
+        throw EventLogError(.illegalArgument, "a topic to subscribe to has a blank name")
+      }
+      try TopicName.validate(topic)
+    }
     guard !topics.isEmpty else { return try forgetSubscription() }
     try subscribe(.topics(Set(topics)), listener)
     guard broker.configuration.autoCreateTopics, configuration.allowAutoCreateTopics else { return }
@@ -126,10 +145,14 @@ public final class Consumer: Sendable {
   }
 
   /// Takes these partitions, in place of those before, without a group's having a say. With a group and
-  /// `enable.auto.commit`, the positions of before are committed.
+  /// `enable.auto.commit`, the positions of before are committed. An empty list unsubscribes, as in Kafka.
   ///
-  /// - Throws: `illegalState` after `subscribe`; `unknownTopicOrPartition`.
+  /// - Throws: `illegalState` after `subscribe`; `illegalArgument` for a blank name, `unknownTopicOrPartition`.
   public func assign(_ partitions: [TopicPartition]) throws {
+    if partitions.isEmpty, state.withLock({ $0.subscription.ofGroup != nil }) { return try forgetSubscription() }
+    for partition in partitions where partition.topic.trimmingSpaces.isEmpty {
+      throw EventLogError(.illegalArgument, "a partition to assign has a topic with a blank name")
+    }
     var found: [(TopicPartition, Partition)] = []
     for topicPartition in partitions { found.append((topicPartition, try broker.partition(topicPartition))) }
     let isFirst = try state.withLock { state throws(EventLogError) -> Bool in
@@ -158,6 +181,7 @@ public final class Consumer: Sendable {
     try await exclusively {
       try state.withLock { state throws(EventLogError) in try requireOpen(state) }
       defer { try? forgetSubscription() }
+      try await catchUpBeforeLeaving()
       try await leaveGroup()
     }
   }
@@ -206,17 +230,32 @@ public final class Consumer: Sendable {
   /// Commits the positions if `enable.auto.commit` says so, tells the listener, and leaves the group; a static member
   /// keeps its place for `session.timeout.ms`. A second call does nothing.
   ///
-  /// - Parameter timeout: how long the commit may take.
-  /// - Throws: what the commit or the listener threw; the consumer is closed all the same.
+  /// - Parameter timeout: how long the commits may take that are still to come, or still under way.
+  /// - Throws: what the commit or the listener threw; the consumer is closed all the same. That the group has gone on
+  ///   without this member is warned of only, as in Kafka. `illegalArgument` for a negative timeout, `illegalState` within
+  ///   the listener, `concurrentModification` while another task polls: use `wakeup` first.
   public func close(timeout: Duration = .seconds(30)) async throws {
+    guard timeout >= .zero else { throw EventLogError(.illegalArgument, "the timeout of close() is negative") }
     guard !state.withLock({ $0.isClosed }) else { return }
     try refuseInCallback("close()")
     try await exclusively {
       var failure: (any Error)?
-      if configuration.group != nil, configuration.enableAutoCommit, state.withLock({ $0.fenced == nil }) {
-        do { try await commitPositions(timeout: timeout) } catch { failure = error }
+      do { try await catchUpBeforeLeaving() } catch { failure = error }
+      if configuration.group != nil, configuration.enableAutoCommit, !broker.isReadOnly,
+        state.withLock({ $0.fenced == nil })
+      {
+        do {
+          try await commitPositions(timeout: timeout)
+        } catch let error as EventLogError where error.code == .commitFailed {
+          broker.context.warn(error)
+        } catch {
+          failure = failure ?? error
+        }
       }
+      await commitsAreWritten(within: timeout)
+      runCommitCallbacks()
       do { try await leaveGroup() } catch { failure = failure ?? error }
+      interceptors?.close()
       state.withLock { state in
         state.isClosed = true
         state.positions = [:]
@@ -243,8 +282,11 @@ public final class Consumer: Sendable {
     try await Self.$calling.withValue(ObjectIdentifier(self)) { try await body() }
   }
 
+  /// Whether this is the listener, called by this consumer.
+  var isInCallback: Bool { Self.calling == ObjectIdentifier(self) }
+
   func refuseInCallback(_ call: String) throws(EventLogError) {
-    guard Self.calling != ObjectIdentifier(self) else {
+    guard !isInCallback else {
       throw EventLogError(.illegalState, "\(call) can't be called by the consumer's own listener")
     }
   }
@@ -252,7 +294,7 @@ public final class Consumer: Sendable {
   /// Runs `body` unless another task is in one of the consumer's calls. The listener's own calls are part of the poll
   /// that called it.
   func exclusively<T>(_ body: () async throws -> T) async throws -> T {
-    if Self.calling == ObjectIdentifier(self) { return try await body() }
+    if isInCallback { return try await body() }
     guard !isInUse.exchange(true, ordering: .acquiringAndReleasing) else {
       throw EventLogError(.concurrentModification, "another task is using this consumer")
     }
@@ -287,4 +329,12 @@ public struct ConsumerGroupMetadata: Sendable, Hashable {
   public var generation: Int32
   /// `group.instance.id` of a static member (KIP-345).
   public var instanceID: String?
+
+  /// A member of a group; without more than its name, somebody from outside, who may commit while it has no members.
+  public init(group: String, memberID: String? = nil, generation: Int32 = -1, instanceID: String? = nil) {
+    self.group = group
+    self.memberID = memberID
+    self.generation = generation
+    self.instanceID = instanceID
+  }
 }

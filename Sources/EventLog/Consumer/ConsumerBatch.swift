@@ -135,3 +135,26 @@ extension ConsumerBatch: Sequence {
   public func makeIterator() -> Iterator { Iterator(self) }
   public var underestimatedCount: Int { count }
 }
+
+extension ConsumerBatch {
+  /// The records for which `isIncluded` is true, as batches of neighbours.
+  func runs(_ isIncluded: (ConsumerRecord) throws -> Bool) rethrows -> [ConsumerBatch] {
+    var runs: [ConsumerBatch] = []
+    var start: Int64?
+    var count = 0
+    for record in self {
+      if try isIncluded(record) {
+        if start == nil { start = record.offset }
+        count += 1
+      } else if let first = start {
+        runs.append(ConsumerBatch(storage: storage, offsets: first..<record.offset, count: count))
+        start = nil
+        count = 0
+      }
+    }
+    guard let first = start else { return runs }
+    if count == self.count { return [self] }
+    runs.append(ConsumerBatch(storage: storage, offsets: first..<offsets.upperBound, count: count))
+    return runs
+  }
+}

@@ -37,6 +37,21 @@ final class ConsumerLoop: Sendable {
   /// The first offset of each partition that the loop was not given, of what the last poll returned.
   var unread: [TopicPartition: Int64] { state.withLock { $0.unread } }
 
+  /// Drops what it has in store of partitions whose position was moved.
+  func forget(_ partitions: [TopicPartition]) {
+    state.withLock { state in
+      state.waiting.removeAll { partitions.contains($0.topicPartition) }
+      if let current = state.current, partitions.contains(current.batch.topicPartition) { state.current = nil }
+      if let inHand = state.inHand, partitions.contains(inHand.topicPartition) { state.inHand = nil }
+    }
+  }
+
+  /// Gives a record back that could not be used: it comes again.
+  func putBack(_ record: ConsumerRecord) {
+    forget([record.topicPartition])
+    consumer.rewind(to: record.offset, of: record.topicPartition)
+  }
+
   func nextBatch() async throws -> ConsumerBatch {
     while true {
       if let batch = state.withLock({ state -> ConsumerBatch? in

@@ -80,6 +80,11 @@ public struct ConsumerRecords: Sendable {
   /// The partitions that there are records of.
   public var partitions: Set<TopicPartition> { Set(batches.map(\.topicPartition)) }
 
+  /// Only the records for which `isIncluded` is true, where they lie: nothing is copied.
+  public func filter(_ isIncluded: (ConsumerRecord) throws -> Bool) rethrows -> ConsumerRecords {
+    ConsumerRecords(try batches.flatMap { try $0.runs(isIncluded) })
+  }
+
   /// The records of one partition.
   public func records(of topicPartition: TopicPartition) -> [ConsumerRecord] {
     batches.filter { $0.topicPartition == topicPartition }.flatMap { Array($0) }

@@ -11,6 +11,8 @@ struct ClassicGroup {
     /// The generation whose assignment it was told.
     var syncedGeneration: Int32 = -1
     var assignment: [TopicPartition] = []
+    /// Whether the current generation gave it something, be it nothing.
+    var hasAssignment = false
     var lastPoll: Int64
     /// When the consumer of a static member went away.
     var awaySince: Int64?
@@ -84,6 +86,7 @@ struct ClassicGroup {
       // A static member that comes back takes its place up again, and whoever still has the place is fenced.
       var member = Member(id: id, request: request, lastPoll: environment.now)
       member.assignment = old.assignment
+      member.hasAssignment = old.hasAssignment
       member.hasJoined = old.hasJoined
       members[id] = member
       instances[instance] = id
@@ -132,6 +135,18 @@ struct ClassicGroup {
     return true
   }
 
+  /// For a member that is about to leave in the middle of a rebalance: it counts as not having joined, so that nothing moves
+  /// before it has committed and is gone.
+  ///
+  /// - Returns: what the current generation gave it, where it was not told yet.
+  mutating func catchUp(_ id: String) -> GroupAssignment? {
+    guard let member = members[id] else { return nil }
+    members[id]?.hasJoined = false
+    guard state != .empty, member.syncedGeneration != generation, member.hasAssignment else { return nil }
+    members[id]?.syncedGeneration = generation
+    return GroupAssignment(memberID: id, generation: generation, partitions: member.assignment)
+  }
+
   // MARK: Leaving
 
   mutating func remove(_ id: String, _ environment: GroupEnvironment, _ effects: inout GroupEffects) {
@@ -169,6 +184,8 @@ struct ClassicGroup {
   /// Begins a rebalance: all members have to join again, but for `except`, which just did.
   mutating func prepare(_ environment: GroupEnvironment, except: String?, _ effects: inout GroupEffects) {
     guard !members.isEmpty else { return }
+    // One that is being prepared is complete when all have come; it goes by the topics as they are then.
+    if state == .preparingRebalance, failure == nil { return }
     let isFirst = state == .empty
     let longest = members.values.map(\.request.rebalanceTimeout).max() ?? 0
     state = .preparingRebalance
@@ -183,6 +200,15 @@ struct ClassicGroup {
     for id in members.keys where id != except {
       members[id]?.hasJoined = false
       if let member = members[id] { effects.wakes.append(member.request.wake) }
+    }
+  }
+
+  /// Topics came, grew or went: all members have to say anew what they hold.
+  mutating func topicsChanged(_ environment: GroupEnvironment, _ effects: inout GroupEffects) {
+    guard state == .preparingRebalance, failure == nil else { return prepare(environment, except: nil, &effects) }
+    for (id, member) in members where member.hasJoined {
+      members[id]?.hasJoined = false
+      effects.wakes.append(member.request.wake)
     }
   }
 
@@ -220,11 +246,13 @@ struct ClassicGroup {
     state = .stable
     self.assignor = assignor
     deadline = nil
-    for id in members.keys {
+    for (id, member) in members {
       members[id]?.assignment = (assignment[id] ?? []).sorted()
+      members[id]?.hasAssignment = true
+      // A static member may not have come, and is on its way out then.
+      if member.hasJoined { members[id]?.lastPoll = environment.now }
       members[id]?.hasJoined = false
-      if members[id]?.awaySince == nil { members[id]?.lastPoll = environment.now }
-      if let member = members[id] { effects.wakes.append(member.request.wake) }
+      effects.wakes.append(member.request.wake)
     }
     effects.generations.append((id, generation, assignor.name))
   }
@@ -257,6 +285,10 @@ struct ClassicGroup {
       delayLeft -= more
       notBefore = now + more
       hasNewcomers = false
+    }
+    // A poll may wait for longer than `max.poll.interval.ms`: nobody is late who is in one.
+    for (id, member) in members where now >= Self.pollDeadline(member) && member.request.isPolling() {
+      members[id]?.lastPoll = now
     }
     let isOver = state == .preparingRebalance && now >= deadline ?? .max
     let late = members.values.filter { member in

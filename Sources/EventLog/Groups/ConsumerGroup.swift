@@ -93,9 +93,7 @@ struct ConsumerGroup {
       members[id] = Member(id: id, request: request, epoch: old.epoch, lastPoll: environment.now)
       instances[instance] = id
       target[id] = target.removeValue(forKey: oldID)
-      for partition in old.assigned.union(old.pendingRevocation) where owners[partition] == oldID {
-        owners[partition] = nil
-      }
+      release(old.assigned.union(old.pendingRevocation), of: oldID, &effects)
       if old.request.subscription != request.subscription { updateTarget(environment, &effects) }
       members[id]?.state = .unreleasedPartitions
       return id
@@ -233,6 +231,10 @@ struct ConsumerGroup {
   // MARK: Time
 
   mutating func checkTimeouts(_ environment: GroupEnvironment, _ effects: inout GroupEffects) {
+    // A poll may wait for longer than `max.poll.interval.ms`: nobody is late who is in one.
+    for (id, member) in members where Self.pollDeadline(of: member) <= environment.now && member.request.isPolling() {
+      members[id]?.lastPoll = environment.now
+    }
     let late = members.values.filter { Self.deadline(of: $0) <= environment.now }
     for member in late {
       _ = forget(member.id)
@@ -244,10 +246,13 @@ struct ConsumerGroup {
 
   private static func deadline(of member: Member) -> Int64 {
     if let awaySince = member.awaySince { return awaySince + member.request.sessionTimeout }
-    let poll =
-      member.lastPoll + member.request.rebalanceTimeout
+    return min(pollDeadline(of: member), member.revocationDeadline ?? .max)
+  }
+
+  /// A static member that no longer polls loses its place only when its session has ended too.
+  private static func pollDeadline(of member: Member) -> Int64 {
+    member.lastPoll + member.request.rebalanceTimeout
       + (member.request.instanceID == nil ? 0 : member.request.sessionTimeout)
-    return min(poll, member.revocationDeadline ?? .max)
   }
 
   // MARK: Commits

@@ -121,6 +121,15 @@ final class GroupCoordinator: Sendable {
     }
   }
 
+  /// Has a member of a classic group that is about to leave know the generation that it is in. See `ClassicGroup.catchUp`.
+  func catchUp(_ id: String, _ memberID: String) -> GroupAssignment? {
+    state.withLock { state in
+      guard case .classic(var group)? = state.groups[id] else { return nil }
+      defer { state.groups[id] = .classic(group) }
+      return group.catchUp(memberID)
+    }
+  }
+
   /// A member goes. The place of a static one is kept for `session.timeout.ms`, unless it is `evicted`.
   ///
   /// - Returns: whether it was a member.
@@ -190,7 +199,7 @@ final class GroupCoordinator: Sendable {
         switch group {
         case .classic(var group):
           guard group.members.values.contains(where: { $0.request.subscription.concerns(topics) }) else { continue }
-          group.prepare(environment, except: nil, &effects)
+          group.topicsChanged(environment, &effects)
           state.groups[id] = .classic(group)
         case .consumer(var group):
           guard group.members.values.contains(where: { $0.request.subscription.concerns(topics) }) else { continue }
@@ -214,7 +223,9 @@ final class GroupCoordinator: Sendable {
       case .consumer(let group)?:
         try group.validateCommit(memberID: memberID, instanceID: instanceID, epoch: generation)
       case nil:
-        if let memberID { throw .unknownMember(memberID, id) }
+        guard memberID == nil else {
+          throw EventLogError(.groupIDNotFound, "there is no group \(id), and so it has no members that may commit")
+        }
       }
     }
   }

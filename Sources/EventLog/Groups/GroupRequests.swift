@@ -65,6 +65,8 @@ struct JoinRequest: Sendable {
   var sessionTimeout: Int64
   /// Called, on any thread, when there is something for the member to do.
   var wake: @Sendable () -> Void
+  /// Whether it waits in a poll, and so is not late for one. Called under the coordinator's lock.
+  var isPolling: @Sendable () -> Bool = { false }
 }
 
 /// What a member got.
@@ -94,6 +96,7 @@ struct ConsumerGroupHeartbeat: Sendable {
   var rebalanceTimeout: Int64
   var sessionTimeout: Int64
   var wake: @Sendable () -> Void
+  var isPolling: @Sendable () -> Bool = { false }
 }
 
 /// What it is to hold from now on. Where that is less than it holds, it lets go, and says so with its next heartbeat.

@@ -9,14 +9,19 @@ internal import Synchronization
 /// offsets: nothing in SQLite points past what the logs hold durably.
 final class OffsetStore: Sendable {
   private struct Pending {
-    var group: String
-    var offsets: [PartitionID: CommittedOffset]
+    var change: MetadataChange
     var completion: @Sendable (EventLogError?) -> Void
   }
+
+  /// Offsets of transactions that are not decided: by group and partition, the producers that hold them.
+  private typealias Held = [String: [PartitionID: Set<Int64>]]
 
   private struct State {
     var committed: [String: [PartitionID: CommittedOffset]]
     var pending: [Pending] = []
+    var held: Held = [:]
+    /// Called, once, when a group's offsets are held no longer.
+    var whenStable: [String: [@Sendable () -> Void]] = [:]
     var generations: [String: GroupMetadata] = [:]
     /// The groups that had members once: when the last one left, or nil while there are some.
     var emptiedAt: [String: Int64?] = [:]
@@ -58,6 +63,14 @@ final class OffsetStore: Sendable {
     return result
   }
 
+  func committed(_ group: String, _ topicPartition: TopicPartition) -> OffsetAndMetadata? {
+    guard let topic = topics.find(topicPartition.topic) else { return nil }
+    let id = PartitionID(topic.id, topicPartition.partition)
+    return state.withLock { $0.committed[group]?[id] }.map {
+      OffsetAndMetadata($0.offset, leaderEpoch: $0.leaderEpoch, metadata: $0.metadata)
+    }
+  }
+
   func groups() -> [String] { state.withLock { Array($0.committed.keys) } }
 
   // MARK: Committing
@@ -67,6 +80,23 @@ final class OffsetStore: Sendable {
     _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata],
     completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
+    let stored = try stored(offsets)
+    var change = MetadataChange()
+    change.offsets = [(group, stored)]
+    // What is committed later wins, also over a transaction that ends after this.
+    state.withLock { state in
+      guard state.held[group] != nil else { return }
+      for id in stored.keys { state.held[group]?[id] = nil }
+    }
+    try write(change, completion: completion)
+  }
+
+  /// The offsets as they are stored.
+  ///
+  /// - Throws: `readOnly`, `unknownTopicOrPartition`, and `illegalArgument` for a negative offset.
+  private func stored(
+    _ offsets: [TopicPartition: OffsetAndMetadata]
+  ) throws(EventLogError) -> [PartitionID: CommittedOffset] {
     guard !isReadOnly else { throw EventLogError(.readOnly, "the broker was opened read-only: it can't commit") }
     let now = time.wallMilliseconds()
     var stored: [PartitionID: CommittedOffset] = [:]
@@ -82,7 +112,16 @@ final class OffsetStore: Sendable {
       stored[PartitionID(topic.id, topicPartition.partition)] = CommittedOffset(
         offset: offset.offset, leaderEpoch: offset.leaderEpoch, metadata: offset.metadata, committedAt: now)
     }
-    let pending = Pending(group: group, offsets: stored, completion: completion)
+    return stored
+  }
+
+  /// Has a change written, after all that was given before it, in one SQLite transaction with what waits beside it.
+  ///
+  /// - Parameter completion: called when it is on the disk, on the writer's thread.
+  func write(
+    _ change: MetadataChange, completion: @escaping @Sendable (EventLogError?) -> Void
+  ) throws(EventLogError) {
+    let pending = Pending(change: change, completion: completion)
     let mustStart = try state.withLock { state throws(EventLogError) -> Bool in
       guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
       state.pending.append(pending)
@@ -132,32 +171,39 @@ final class OffsetStore: Sendable {
       guard !batch.isEmpty || !generations.isEmpty else { return }
       // A partition whose disk failed is no reason to refuse the commits of others.
       var durable: [Pending] = []
+      var failures: [EventLogError?] = []
       for commit in batch {
         do throws(EventLogError) {
           try syncLogs(commit)
           durable.append(commit)
+          failures.append(nil)
         } catch {
-          commit.completion(error)
+          failures.append(error)
         }
       }
       var failure: EventLogError?
       do throws(EventLogError) {
-        if !durable.isEmpty { try metadata.commit(durable.map { ($0.group, $0.offsets) }) }
+        var all = MetadataChange()
+        for commit in durable { all.append(commit.change) }
+        try metadata.write(all)
         if !generations.isEmpty { try metadata.save(generations) }
       } catch {
         failure = error
       }
       if failure == nil {
         state.withLock { state in
-          for commit in durable { state.committed[commit.group, default: [:]].merge(commit.offsets) { $1 } }
+          for commit in durable {
+            for (group, offsets) in commit.change.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
+          }
         }
       }
-      for commit in durable { commit.completion(failure) }
+      // In the order of the calls, also where one in the middle failed.
+      for (commit, error) in zip(batch, failures) { commit.completion(error ?? failure) }
     }
   }
 
   private func syncLogs(_ commit: Pending) throws(EventLogError) {
-    for (id, offset) in commit.offsets {
+    for (id, offset) in commit.change.offsets.flatMap(\.offsets) {
       guard let name = topics.name(of: id.topic), let topic = topics.find(name),
         id.partition < topic.partitions.count,
         case .log(let log) = topic.partitions[id.partition]
@@ -166,6 +212,71 @@ final class OffsetStore: Sendable {
       let needed = min(offset.offset, log.logEndOffset)
       if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
     }
+  }
+
+  // MARK: Within transactions
+
+  /// Keeps offsets for a transaction. Until it ends nobody who asks for stable offsets gets those of before.
+  ///
+  /// - Returns: the offsets as they are to be stored.
+  func hold(
+    _ offsets: [TopicPartition: OffsetAndMetadata], _ group: String, producerID: Int64
+  ) throws(EventLogError) -> [PartitionID: CommittedOffset] {
+    let stored = try stored(offsets)
+    state.withLock { state in
+      for id in stored.keys { state.held[group, default: [:]][id, default: []].insert(producerID) }
+    }
+    return stored
+  }
+
+  /// Those of a transaction's offsets that no later commit has overruled.
+  func held(
+    _ offsets: [String: [PartitionID: CommittedOffset]], producerID: Int64
+  ) -> [(group: String, offsets: [PartitionID: CommittedOffset])] {
+    state.withLock { state in
+      offsets.map { group, offsets in
+        (group, offsets.filter { state.held[group]?[$0.key]?.contains(producerID) ?? false })
+      }.filter { !$0.1.isEmpty }
+    }
+  }
+
+  /// Lets go of what a transaction held that has ended.
+  func release(_ offsets: [String: [PartitionID: CommittedOffset]], producerID: Int64) {
+    guard !offsets.isEmpty else { return }
+    let calls = state.withLock { state -> [@Sendable () -> Void] in
+      var calls: [@Sendable () -> Void] = []
+      for (group, offsets) in offsets {
+        for id in offsets.keys {
+          state.held[group]?[id]?.remove(producerID)
+          if state.held[group]?[id]?.isEmpty ?? false { state.held[group]?[id] = nil }
+        }
+        if state.held[group]?.isEmpty ?? false { state.held[group] = nil }
+        calls += state.whenStable.removeValue(forKey: group) ?? []
+      }
+      return calls
+    }
+    for call in calls { call() }
+  }
+
+  /// What a group has committed for a partition; `whenStable` is called later where a transaction is about to change that.
+  ///
+  /// - Throws: `unstableOffsetCommit` then.
+  func stableOffset(
+    _ group: String, _ topicPartition: TopicPartition, whenStable: @escaping @Sendable () -> Void
+  ) throws(EventLogError) -> OffsetAndMetadata? {
+    guard let topic = topics.find(topicPartition.topic) else { return nil }
+    let id = PartitionID(topic.id, topicPartition.partition)
+    let (offset, isHeld) = state.withLock { state -> (CommittedOffset?, Bool) in
+      let isHeld = state.held[group]?[id] != nil
+      if isHeld { state.whenStable[group, default: []].append(whenStable) }
+      return (state.committed[group]?[id], isHeld)
+    }
+    guard !isHeld else {
+      throw EventLogError(
+        .unstableOffsetCommit, "a transaction that has not ended holds an offset of group \(group)"
+      ).at(topicPartition)
+    }
+    return offset.map { OffsetAndMetadata($0.offset, leaderEpoch: $0.leaderEpoch, metadata: $0.metadata) }
   }
 
   // MARK: Deleting

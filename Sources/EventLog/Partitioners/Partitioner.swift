@@ -8,6 +8,14 @@ public protocol Partitioner: Sendable {
   func partition(topic: String, key: [UInt8]?, value: [UInt8]?, partitionCount: Int) -> Int
 }
 
+/// Kafka's own choice for records with a key: murmur2 of the key's bytes, the same in every language.
+public enum BuiltInPartitioner {
+  /// The partition for a key, of a topic with `partitionCount` partitions, which has to be at least 1.
+  public static func partition(forKey key: [UInt8], partitionCount: Int) -> Int {
+    Murmur2.partition(key.span.bytes, of: partitionCount)
+  }
+}
+
 /// One partition after the other, whatever the key (Kafka's `RoundRobinPartitioner`).
 public final class RoundRobinPartitioner: Partitioner {
   private let counters = Mutex<[String: Int]>([:])

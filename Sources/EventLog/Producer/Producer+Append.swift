@@ -10,11 +10,21 @@ extension Producer {
   /// - Throws: as `send(_:)`.
   @discardableResult
   public func append(_ record: ProducerRecord) throws -> RecordMetadata {
-    let route = try route(record.topic)
-    let log = try log(route, partition: record.partition, record.record)
-    try checkSize(Self.size(record.record), log.topicPartition)
-    let result = try log.append(record: record.record, options)
-    if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
+    if let interceptors { return try interceptors.around(record) { try appendAsIs($0) } }
+    return try appendAsIs(record)
+  }
+
+  @inline(__always)
+  private func appendAsIs(_ record: ProducerRecord) throws -> RecordMetadata {
+    let log = try noting { () throws(EventLogError) in
+      let log = try self.log(try route(record.topic), partition: record.partition, record.record)
+      try checkSize(Self.size(record.record), log.topicPartition)
+      return log
+    }
+    let result = try append(to: log) { options throws(EventLogError) in
+      try log.append(record: record.record, options)
+    }
+    if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
     return metadata(record.record, result, index: 0, log.topicPartition)
   }
 
@@ -24,11 +34,20 @@ extension Producer {
     to topicPartition: TopicPartition, key: RawSpan? = nil, value: RawSpan?, headers: [RecordHeader] = [],
     timestamp: Int64? = nil
   ) throws -> BatchMetadata {
-    let log = try log(topicPartition)
+    if interceptors != nil {
+      let record = Record(copying: key, value, headers: headers, timestamp: timestamp)
+      return try append([record], to: topicPartition)
+    }
     let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
-    try checkSize(size, topicPartition)
-    let result = try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
-    if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
+    let log = try noting { () throws(EventLogError) in
+      let log = try self.log(topicPartition)
+      try checkSize(size, topicPartition)
+      return log
+    }
+    let result = try append(to: log) { options throws(EventLogError) in
+      try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
+    }
+    if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
     return batch(result, topicPartition)
   }
 
@@ -37,9 +56,19 @@ extension Producer {
   /// - Throws: `messageTooLarge` where the batch is larger than `max.message.bytes`; else as `send(_:)`.
   @discardableResult
   public func append(_ records: [Record], to topicPartition: TopicPartition) throws -> BatchMetadata {
-    let log = try log(topicPartition)
-    let result = try log.append(records: records.span, options)
-    if configuration.acks == .all { try log.waitUntilDurable(upTo: result.nextOffset) }
+    if let interceptors {
+      return try interceptors.around(records, to: topicPartition) { try appendAsIs($0, topicPartition) }
+    }
+    return try appendAsIs(records, topicPartition)
+  }
+
+  @inline(__always)
+  private func appendAsIs(_ records: [Record], _ topicPartition: TopicPartition) throws -> BatchMetadata {
+    let log = try noting { () throws(EventLogError) in try self.log(topicPartition) }
+    let result = try append(to: log) { options throws(EventLogError) in
+      try log.append(records: records.span, options)
+    }
+    if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
     return batch(result, topicPartition)
   }
 
@@ -52,29 +81,45 @@ extension Producer {
   public func send(
     _ records: [Record], to topic: String, partition: Int? = nil
   ) async throws -> [RecordMetadata] {
+    guard let interceptors else { return try await sendAsIs(records, topic, partition) }
+    return try await interceptors.around(records, to: topic, partition: partition) {
+      try await sendAsIs($0, topic, partition)
+    }
+  }
+
+  private func sendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) async throws -> [RecordMetadata] {
     try Task.checkCancellation()
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
-    if configuration.acks == .all { for (log, end) in ends { try await durable(log, upTo: end) } }
+    if awaitsDisk { for (log, end) in ends { try await durable(log, upTo: end) } }
     return result
   }
 
   /// The same, blocking this thread where `acks=all` waits for the disk.
   @discardableResult
   public func append(_ records: [Record], to topic: String, partition: Int? = nil) throws -> [RecordMetadata] {
+    guard let interceptors else { return try appendAsIs(records, topic, partition) }
+    return try interceptors.around(records, to: topic, partition: partition) {
+      try appendAsIs($0, topic, partition)
+    }
+  }
+
+  private func appendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) throws -> [RecordMetadata] {
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
-    if configuration.acks == .all { for (log, end) in ends { try log.waitUntilDurable(upTo: end) } }
+    if awaitsDisk { for (log, end) in ends { try log.waitUntilDurable(upTo: end) } }
     return result
   }
 
   private func appendAll(
     _ records: [Record], to topic: String, partition: Int?
   ) throws(EventLogError) -> (metadata: [RecordMetadata], ends: [(PartitionLog, Int64)]) {
-    let route = try route(topic)
     var groups: [Int: (log: PartitionLog, indexes: [Int])] = [:]
-    for index in records.indices {
-      let log = try log(route, partition: partition, records[index])
-      try checkSize(Self.size(records[index]), log.topicPartition)
-      groups[log.topicPartition.partition, default: (log, [])].indexes.append(index)
+    try noting { () throws(EventLogError) in
+      let route = try route(topic)
+      for index in records.indices {
+        let log = try self.log(route, partition: partition, records[index])
+        try checkSize(Self.size(records[index]), log.topicPartition)
+        groups[log.topicPartition.partition, default: (log, [])].indexes.append(index)
+      }
     }
     var metadata: [Int: RecordMetadata] = [:]
     var ends: [(PartitionLog, Int64)] = []
@@ -93,7 +138,9 @@ extension Producer {
         let indexes = chunk.isEmpty ? [rest[rest.startIndex]] : chunk
         rest = rest.dropFirst(indexes.count)
         let batch = indexes.map { records[$0] }
-        let result = try group.log.append(records: batch.span, options)
+        let result = try append(to: group.log) { options throws(EventLogError) in
+          try group.log.append(records: batch.span, options)
+        }
         for (place, index) in indexes.enumerated() {
           metadata[index] = self.metadata(records[index], result, index: place, group.log.topicPartition)
         }
@@ -103,7 +150,7 @@ extension Producer {
     return (records.indices.compactMap { metadata[$0] }, ends)
   }
 
-  private func batch(_ result: AppendResult, _ topicPartition: TopicPartition) -> BatchMetadata {
+  func batch(_ result: AppendResult, _ topicPartition: TopicPartition) -> BatchMetadata {
     BatchMetadata(
       topicPartition: topicPartition, baseOffset: configuration.acks == .none ? -1 : result.baseOffset,
       recordCount: Int(result.lastOffset - result.baseOffset + 1), logAppendTime: result.logAppendTime)

@@ -11,13 +11,23 @@ extension Producer {
   ///   record was appended nothing is written; while it was waited for, it may be.
   @discardableResult
   public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
+    if let interceptors { return try await interceptors.around(record) { try await sendAsIs($0) } }
+    return try await sendAsIs(record)
+  }
+
+  @inline(__always)
+  private func sendAsIs(_ record: ProducerRecord) async throws -> RecordMetadata {
     try Task.checkCancellation()
-    let route = try route(record.topic)
-    let log = try log(route, partition: record.partition, record.record)
     let size = Self.size(record.record)
-    try checkSize(size, log.topicPartition)
-    guard configuration.acks != .leader || lingers else {
-      let result = try log.append(record: record.record, options)
+    let log = try noting { () throws(EventLogError) in
+      let log = try self.log(try route(record.topic), partition: record.partition, record.record)
+      try checkSize(size, log.topicPartition)
+      return log
+    }
+    guard configuration.acks == .none || awaitsDisk || lingers else {
+      let result = try append(to: log) { options throws(EventLogError) in
+        try log.append(record: record.record, options)
+      }
       return metadata(record.record, result, index: 0, log.topicPartition)
     }
     try await budget.acquire(size)
@@ -61,11 +71,27 @@ extension Producer {
   ///
   /// - Throws: what is wrong with the call itself; everything else goes to `onDelivery`.
   public func send(_ record: ProducerRecord, onDelivery: @escaping DeliveryCallback) throws {
-    let route = try route(record.topic)
-    let log = try log(route, partition: record.partition, record.record)
+    guard let interceptors else { return try sendAsIs(record, onDelivery) }
+    let changed = interceptors.onSend(record)
+    do {
+      try sendAsIs(changed) { result in
+        interceptors.onAcknowledgement(changed, result)
+        onDelivery(result)
+      }
+    } catch {
+      interceptors.onAcknowledgement(changed, .failure(error))
+      throw error
+    }
+  }
+
+  @inline(__always)
+  private func sendAsIs(_ record: ProducerRecord, _ onDelivery: @escaping DeliveryCallback) throws {
+    let log = try noting { () throws(EventLogError) in
+      try self.log(try route(record.topic), partition: record.partition, record.record)
+    }
     let size = Self.size(record.record)
     do throws(EventLogError) {
-      try checkSize(size, log.topicPartition)
+      try noting { () throws(EventLogError) in try checkSize(size, log.topicPartition) }
     } catch {
       onDelivery(.failure(error))
       return
@@ -94,7 +120,7 @@ extension Producer {
         completion(.failure(error))
       case .success(let result):
         let metadata = metadata(record, result, index: index, topicPartition)
-        guard configuration.acks == .all else {
+        guard awaitsDisk else {
           budget.release(size)
           completion(.success(metadata))
           return
@@ -108,7 +134,10 @@ extension Producer {
     guard !lingers else { return accumulator.add(record, size: size, to: log, appended: appended) }
     let result: Result<AppendResult, any Error>
     do throws(EventLogError) {
-      result = .success(try log.append(record: record, options))
+      let appended = try append(to: log) { options throws(EventLogError) in
+        try log.append(record: record, options)
+      }
+      result = .success(appended)
     } catch {
       result = .failure(error)
     }

@@ -21,6 +21,13 @@ public final class Producer: Sendable {
   let budget: MemoryBudget
   let options: AppendOptions
   let accumulator: RecordAccumulator
+  /// Of a producer with a `transactional.id`.
+  let transaction: ProducerTransaction?
+  /// Of a producer with a name.
+  let lease: ProducerLease?
+  /// Whether a send is over only when the disk has the record. Within transactions the commit sees to that.
+  let awaitsDisk: Bool
+  let interceptors: ProducerInterceptors?
   private let topics: TopicTable
   private let routes: Mutex<Routes>
   private let isClosed = Atomic<Bool>(false)
@@ -48,15 +55,68 @@ public final class Producer: Sendable {
     self.broker = broker
     topics = broker.topicTable
     self.configuration = configuration
-    options = AppendOptions(
+    var options = AppendOptions(
       isDurable: configuration.acks == .all, compression: configuration.compression,
       compressionLevel: configuration.compressionLevel)
+    if let name = configuration.name {
+      let (id, lease) = try broker.namedProducers.take(name)
+      options.producer = ProducerStamp(id: id, epoch: 0)
+      self.lease = lease
+    } else {
+      lease = nil
+      if configuration.isIdempotent, configuration.transactionalID == nil {
+        options.producer = ProducerStamp(id: try broker.producerIDs.next(), epoch: 0)
+      }
+    }
+    let chosen = options
+    self.options = chosen
+    transaction = configuration.transactionalID.map { id in
+      ProducerTransaction(
+        broker.transactions, id, timeout: configuration.transactionTimeout.milliseconds, options: chosen)
+    }
+    awaitsDisk = configuration.acks == .all && configuration.transactionalID == nil
     budget = MemoryBudget(
       bytes: configuration.bufferMemory, maxBlock: configuration.maxBlock.milliseconds, context: broker.context)
     accumulator = RecordAccumulator(
-      context: broker.context, options: options, batchSize: configuration.batchSize,
-      linger: configuration.linger.milliseconds)
+      context: broker.context, batchSize: configuration.batchSize, linger: configuration.linger.milliseconds)
     routes = Mutex(Routes())
+    interceptors = ProducerInterceptors(configuration.interceptors, broker.context.warn)
+    accumulator.setAppend { [transaction, lease] records, log throws(EventLogError) in
+      try Self.append(to: log, chosen, transaction, lease) { options throws(EventLogError) in
+        try log.append(records: records, options)
+      }
+    }
+  }
+
+  // MARK: Appending
+
+  /// Has `body` append to a log: at once, or through the gate of the transaction or of the name.
+  @inline(__always)
+  func append(
+    to log: PartitionLog, _ body: (AppendOptions) throws(EventLogError) -> AppendResult
+  ) throws(EventLogError) -> AppendResult {
+    try Self.append(to: log, options, transaction, lease, body)
+  }
+
+  @inline(__always)
+  private static func append(
+    to log: PartitionLog, _ options: AppendOptions, _ transaction: ProducerTransaction?, _ lease: ProducerLease?,
+    _ body: (AppendOptions) throws(EventLogError) -> AppendResult
+  ) throws(EventLogError) -> AppendResult {
+    if let transaction { return try transaction.append(to: log, body) }
+    if let lease { return try lease.append { () throws(EventLogError) in try body(options) } }
+    return try body(options)
+  }
+
+  /// Runs what comes before an append. What fails there keeps a transaction from being committed, too.
+  @inline(__always)
+  func noting<R>(_ body: () throws(EventLogError) -> R) throws(EventLogError) -> R {
+    do throws(EventLogError) {
+      return try body()
+    } catch {
+      transaction?.note(error)
+      throw error
+    }
   }
 
   // MARK: Where a record goes
@@ -170,9 +230,14 @@ public final class Producer: Sendable {
     try await finish()
   }
 
-  /// As `flush`; then nothing more can be sent. A second call does nothing.
+  /// As `flush`; then nothing more can be sent. A transaction that is open is aborted. A second call does nothing.
   public func close() async throws {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    if let transaction, transaction.isOpen {
+      accumulator.abort(EventLogError(.illegalState, "the producer was closed within a transaction, which is aborted"))
+      transaction.end(commits: false) { _ in }
+    }
+    defer { interceptors?.close() }
     try await finish()
   }
 
@@ -180,6 +245,7 @@ public final class Producer: Sendable {
   public func abort() {
     isClosed.store(true, ordering: .releasing)
     accumulator.abort(EventLogError(.illegalState, "the producer was closed before the record was appended"))
+    interceptors?.close()
   }
 
   private func finish() async throws {

@@ -6,15 +6,21 @@ internal import Synchronization
 final class RecordAccumulator: Sendable {
   private let queues = Mutex<[TopicPartition: Queue]>([:])
   private let context: StoreContext
-  private let options: AppendOptions
+  typealias Append = @Sendable (Span<Record>, PartitionLog) throws(EventLogError) -> AppendResult
+
+  private let appendBatch = Mutex<Append?>(nil)
   private let batchSize: Int
   private let linger: Int64
 
-  init(context: StoreContext, options: AppendOptions, batchSize: Int, linger: Int64) {
+  init(context: StoreContext, batchSize: Int, linger: Int64) {
     self.context = context
-    self.options = options
     self.batchSize = batchSize
     self.linger = linger
+  }
+
+  /// Says how a batch is appended.
+  func setAppend(_ append: @escaping Append) {
+    appendBatch.withLock { $0 = append }
   }
 
   /// One partition's open batch. Its lock is held while the batch is appended, so that batches keep their order; so do
@@ -132,7 +138,10 @@ final class RecordAccumulator: Sendable {
     guard !batch.records.isEmpty else { return }
     let result: Result<AppendResult, any Error>
     do throws(EventLogError) {
-      result = .success(try queue.log.append(records: batch.records.span, options))
+      guard let append = appendBatch.withLock({ $0 }) else {
+        throw EventLogError(.illegalState, "the producer is not set up")
+      }
+      result = .success(try append(batch.records.span, queue.log))
     } catch {
       result = .failure(error)
     }

@@ -134,7 +134,12 @@ extension ConsumerService {
   private func timedCommit() async throws {
     guard consumer.group != nil, !consumer.assignment.isEmpty else { return }
     let stopwatch = Stopwatch(telemetry.clock)
-    try await consumer.commit()
+    do {
+      try await consumer.commit()
+    } catch let error as EventLogError where error.code == .wakeup {
+      // It was woken up to stop, which includes this commit.
+      try await consumer.commit()
+    }
     metrics.commitTotal.increment()
     metrics.commitLatency.recordNanoseconds(stopwatch.elapsed.nanoseconds)
   }

@@ -1,7 +1,7 @@
 /// What a control batch says: the marker that ends a transaction on a partition (KIP-98).
 package struct ControlRecord: Sendable, Equatable {
   /// Kafka's `ControlRecordType`. The others (leader change, snapshots, KRaft) mean nothing in a data partition.
-  package enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Hashable {
     case abort
     case commit
     case other(Int16)
@@ -22,6 +22,22 @@ package struct ControlRecord: Sendable, Equatable {
   package init(kind: Kind, coordinatorEpoch: Int32?) {
     self.kind = kind
     self.coordinatorEpoch = coordinatorEpoch
+  }
+
+  /// The key of the record: version 0, and the kind.
+  package var key: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendBigEndian(Int16(0))
+    bytes.appendBigEndian(kind.code)
+    return bytes
+  }
+
+  /// The value of a transaction's marker: version 0, and the coordinator's epoch.
+  package var value: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendBigEndian(Int16(0))
+    bytes.appendBigEndian(coordinatorEpoch ?? 0)
+    return bytes
   }
 
   /// Reads the one record of a control batch.

@@ -42,8 +42,14 @@ extension EventLogError {
     public static let invalidRequest = Code(42, "INVALID_REQUEST")
     public static let policyViolation = Code(44, "POLICY_VIOLATION")
     public static let outOfOrderSequenceNumber = Code(45, "OUT_OF_ORDER_SEQUENCE_NUMBER", fatal: true)
+    /// The records were written before, so long ago that their offsets are not remembered any more.
+    public static let duplicateSequenceNumber = Code(46, "DUPLICATE_SEQUENCE_NUMBER")
     public static let invalidProducerEpoch = Code(47, "INVALID_PRODUCER_EPOCH", fatal: true)
     public static let invalidTransactionState = Code(48, "INVALID_TXN_STATE", fatal: true)
+    public static let invalidProducerIDMapping = Code(49, "INVALID_PRODUCER_ID_MAPPING", fatal: true)
+    public static let invalidTransactionTimeout = Code(50, "INVALID_TRANSACTION_TIMEOUT", fatal: true)
+    public static let concurrentTransactions = Code(51, "CONCURRENT_TRANSACTIONS", retriable: true)
+    public static let transactionCoordinatorFenced = Code(52, "TRANSACTION_COORDINATOR_FENCED", fatal: true)
     /// The store refuses to go on with this partition or this directory: a sync failed, or the disk gave an error.
     public static let storageError = Code(56, "KAFKA_STORAGE_ERROR", fatal: true)
     public static let nonEmptyGroup = Code(68, "NON_EMPTY_GROUP")
@@ -53,10 +59,17 @@ extension EventLogError {
     public static let fencedInstanceID = Code(82, "FENCED_INSTANCE_ID", fatal: true)
     public static let groupSubscribedToTopic = Code(86, "GROUP_SUBSCRIBED_TO_TOPIC")
     public static let invalidRecord = Code(87, "INVALID_RECORD")
+    /// A transaction that is being ended holds offsets of the group that nobody may read yet.
+    public static let unstableOffsetCommit = Code(88, "UNSTABLE_OFFSET_COMMIT", retriable: true)
+    /// Another producer took over the `transactional.id`, or the name, of this one; this one has to be closed.
+    public static let producerFenced = Code(90, "PRODUCER_FENCED", fatal: true)
+    public static let transactionalIDNotFound = Code(105, "TRANSACTIONAL_ID_NOT_FOUND")
     public static let fencedMemberEpoch = Code(110, "FENCED_MEMBER_EPOCH")
     public static let unreleasedInstanceID = Code(111, "UNRELEASED_INSTANCE_ID")
     public static let unsupportedAssignor = Code(112, "UNSUPPORTED_ASSIGNOR")
     public static let staleMemberEpoch = Code(113, "STALE_MEMBER_EPOCH")
+    /// The transaction can't be committed any more: abort it, and begin another one.
+    public static let transactionAbortable = Code(120, "TRANSACTION_ABORTABLE")
     public static let invalidRegularExpression = Code(128, "INVALID_REGULAR_EXPRESSION")
 
     // Kafka's client-side exceptions.
@@ -78,6 +91,8 @@ extension EventLogError {
     public static let wakeup = Code(-9, "WAKEUP")
     /// The bytes of a record could not be turned into the wanted type (Kafka's `RecordDeserializationException`).
     public static let deserialization = Code(-10, "DESERIALIZATION")
+    /// A key or value could not be turned into bytes (Kafka's `SerializationException`).
+    public static let serialization = Code(-11, "SERIALIZATION")
 
     // EventLog's own: what Kafka leaves to the operating system.
     /// Another process, or another `Broker` of this one, has the directory open for writing.

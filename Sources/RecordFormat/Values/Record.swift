@@ -37,3 +37,15 @@ public struct Record: Hashable, Sendable {
     self.init(key: key.map { Array($0.utf8) }, value: Array(value.utf8), headers: headers, timestamp: timestamp)
   }
 }
+
+extension Record {
+  /// A record with copies of the bytes.
+  package init(copying key: RawSpan?, _ value: RawSpan?, headers: [RecordHeader], timestamp: Int64?) {
+    // `map` does not take what can't escape.
+    var keyBytes: [UInt8]?
+    if let key { keyBytes = key.withUnsafeBytes { Array($0) } }
+    var valueBytes: [UInt8]?
+    if let value { valueBytes = value.withUnsafeBytes { Array($0) } }
+    self.init(key: keyBytes, value: valueBytes, headers: headers, timestamp: timestamp)
+  }
+}

@@ -90,15 +90,24 @@ struct ActiveSegment {
     let file = try openFile(context)
     defer { if descriptor == nil { context.fileSystem.close(file) } }
     do throws(EventLogError) {
-      try context.fileSystem.allocate(
-        file, from: Int64(reserved), count: Int64(rounded - reserved), path: files.log)
-      reserved = rounded
+      try grow(file, to: rounded, context)
     } catch {
       // On a nearly full disk, what this append needs may still be there where a whole step is not.
       guard error.code == .diskFull, rounded > needed else { throw error }
-      try context.fileSystem.allocate(file, from: Int64(reserved), count: Int64(needed - reserved), path: files.log)
-      reserved = needed
+      try grow(file, to: needed, context)
     }
+  }
+
+  private mutating func grow(_ file: FileDescriptor, to size: Int, _ context: StoreContext) throws(EventLogError) {
+    let bytes = Int64(size - reserved)
+    try context.diskBudget.take(bytes, path: files.log)
+    do throws(EventLogError) {
+      try context.fileSystem.allocate(file, from: Int64(reserved), count: bytes, path: files.log)
+    } catch {
+      context.diskBudget.giveBack(bytes)
+      throw error
+    }
+    reserved = size
   }
 
   /// A sync has made everything below `position` durable that was not before.
@@ -140,6 +149,10 @@ struct RolledSegment {
   let segment: Segment
   let index: IndexBuilder
   var descriptor: FileDescriptor?
+  /// What was known of the producers at its end.
+  let producers: ProducerSnapshot
+  /// Its end, where the next segment begins.
+  let endOffset: Int64
 
   /// Makes the file what a closed segment is. To be called again after a failure.
   func finish(_ context: StoreContext) throws(EventLogError) {
@@ -156,6 +169,7 @@ struct RolledSegment {
     defer { if descriptor == nil { fileSystem.close(file) } }
     try fileSystem.truncate(file, to: Int64(segment.size), path: files.log)
     try fileSystem.syncData(file, path: files.log)
+    ProducerFiles(context: context, files: files).write(segment, producers, at: endOffset)
   }
 
   func closeFile(_ context: StoreContext) {

@@ -28,6 +28,18 @@ package struct LogConfiguration: Sendable, Equatable {
   package var isCompacted = false
   /// Whether `cleanup.policy` has `delete`.
   package var isDeleted = true
+  /// `retention.ms`; negative for ever.
+  package var retentionMilliseconds: Int64 = 604_800_000
+  /// `retention.bytes`; negative for no limit.
+  package var retentionBytes: Int64 = -1
+  /// `file.delete.delay.ms`
+  package var fileDeleteDelayMilliseconds: Int64 = 60_000
+  /// `min.cleanable.dirty.ratio`
+  package var minCleanableDirtyRatio = 0.5
+  /// `delete.retention.ms`
+  package var deleteRetentionMilliseconds: Int64 = 86_400_000
+  /// `min.compaction.lag.ms`
+  package var minCompactionLagMilliseconds: Int64 = 0
   /// `max.compaction.lag.ms`: with `compact`, the active segment rolls at this age of record time too.
   package var maxCompactionLagMilliseconds = Int64.max
   /// `flush.messages`
@@ -65,11 +77,17 @@ package struct AppendOptions: Sendable {
   package var compression: CompressionType
   /// The codec's level; nil is Kafka's default.
   package var compressionLevel: Int32?
+  /// Who appends.
+  package var producer: ProducerStamp
 
-  package init(isDurable: Bool, compression: CompressionType = .none, compressionLevel: Int32? = nil) {
+  package init(
+    isDurable: Bool, compression: CompressionType = .none, compressionLevel: Int32? = nil,
+    producer: ProducerStamp = .none
+  ) {
     self.isDurable = isDurable
     self.compression = compression
     self.compressionLevel = compressionLevel
+    self.producer = producer
   }
 }
 

@@ -22,11 +22,21 @@ struct LogLoader {
     var wasTruncated = false
     /// Whether the active segment's index files differ from what is in memory.
     var isIndexDirty = false
+    /// The producers, as the last batch left them.
+    var producers = ProducerStateManager()
+    /// Where there is a snapshot of them.
+    var snapshotOffset: Int64?
   }
 
   var fileSystem: any FileSystem { context.fileSystem }
 
   func load() throws(EventLogError) -> Result {
+    var result = try loadSegments()
+    try ProducerStateLoader(context: context, directory: directory).load(&result)
+    return result
+  }
+
+  private func loadSegments() throws(EventLogError) -> Result {
     let bases = try segmentsAfterCleaning()
     guard let last = bases.last else { return try begin() }
     if wasClean, let end = checkpoint.logEndOffset, let result = try loadCleanly(bases, last: last, expecting: end) {
@@ -36,18 +46,6 @@ struct LogLoader {
   }
 
   // MARK: What is there
-
-  private func segmentsAfterCleaning() throws(EventLogError) -> [Int64] {
-    var bases: [Int64] = []
-    for name in try fileSystem.list(directory) {
-      if name.hasSuffix(".tmp") || name.hasSuffix(".deleted") || name.hasSuffix(".cleaned") {
-        try fileSystem.unlink(directory + "/" + name)
-      } else if let (base, kind) = SegmentFiles.parse(name), kind == .log {
-        bases.append(base)
-      }
-    }
-    return bases.sorted()
-  }
 
   /// A log without a file: a new one, or one whose files something outside took. Its offsets are not given out again:
   /// who has read them would take what comes next for what it knows.

@@ -71,6 +71,22 @@ package struct LogScanner: ~Copyable {
     }
   }
 
+  /// The next header, or the end, without a look at the records: for who goes by headers alone.
+  package mutating func nextHeader() throws(EventLogError) -> Step {
+    let start = position
+    let available = limit - start
+    guard available > 0 else { return .end(position: start, .endOfFile) }
+    let head = try bytes(at: start, count: Int(min(available, Int64(RecordBatchHeader.size))))
+    switch RecordBatchCheck.header(head, available: Int(clamping: available)) {
+    case .unwritten: return .end(position: start, .unwritten)
+    case .corrupt(let reason): return .end(position: start, .invalid(reason))
+    case .incomplete: return .end(position: start, .incomplete)
+    case .batch(let header):
+      position = start + Int64(header.sizeInBytes)
+      return .batch(header, position: start, hasValidChecksum: true)
+    }
+  }
+
   /// The header behind the batch that `next` returned last, if there is one.
   package mutating func following() throws(EventLogError) -> RecordBatchHeader? {
     let available = limit - position

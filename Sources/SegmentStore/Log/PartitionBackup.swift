@@ -45,7 +45,9 @@ package struct PartitionBackup {
       try fileSystem.removeTree(target)
     }
     throw EventLogError(
-      .inputOutput, "the partition's segments are replaced or removed faster than they can be copied", file: source)
+      .inputOutput,
+      "the partition's segments are replaced or removed faster than they can be copied, or the owner died while one was "
+        + "replaced: then open the store once", file: source)
   }
 
   private struct SegmentState: Equatable {
@@ -57,7 +59,12 @@ package struct PartitionBackup {
   private func attempt() throws(EventLogError) -> Summary? {
     let before = try segments()
     try fileSystem.makeDirectory(target)
-    guard let last = before.keys.max() else { return Summary() }
+    guard try !isBeingSwapped() else { return nil }
+    guard let first = before.keys.min(), let last = before.keys.max() else { return Summary() }
+    // What is known of producers whose batches were deleted. The others' is made anew from the log.
+    let snapshot = SegmentFiles(directory: source, baseOffset: first).producerSnapshot
+    _ = try clone(
+      snapshot, to: SegmentFiles(directory: target, baseOffset: first).producerSnapshot, mayLink: mayLink)
     var summary = Summary()
     for base in before.keys.sorted() where base != last {
       guard try copyClosed(base, &summary) else { return nil }
@@ -69,8 +76,15 @@ package struct PartitionBackup {
     // What was copied is one log if its closed segments are there still, and are the same.
     let after = try segments()
     for (base, state) in before where base != last && after[base] != state { return nil }
+    for base in after.keys where base < last && before[base] == nil { return nil }
+    guard try !isBeingSwapped() else { return nil }
     try fileSystem.syncDirectory(target)
     return summary
+  }
+
+  /// Whether a compacted segment is about to take its place: for a moment it is there under no name of a segment.
+  private func isBeingSwapped() throws(EventLogError) -> Bool {
+    try fileSystem.list(source).contains { $0.hasSuffix(SegmentFiles.swapSuffix) }
   }
 
   private func segments() throws(EventLogError) -> [Int64: SegmentState] {

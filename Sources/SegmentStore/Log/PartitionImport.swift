@@ -126,7 +126,6 @@ package struct PartitionImport {
     }
     index.close()
     try IndexFile.write(index.offsets, index.times, to, fileSystem)
-    try copyTransactionIndex(from, to)
     try fileSystem.syncData(output, path: to.log)
     summary.segments += 1
   }
@@ -146,14 +145,6 @@ package struct PartitionImport {
     guard header.lastOffset - base <= Int64(Int32.max) else {
       throw EventLogError(.corruptMessage, "the offset is too far from the segment's base", offset: header.lastOffset)
     }
-  }
-
-  /// A cache of what the markers in the log say; one that is damaged is left out.
-  private func copyTransactionIndex(_ from: SegmentFiles, _ to: SegmentFiles) throws(EventLogError) {
-    guard try fileSystem.status(from.transactionIndex) != nil else { return }
-    let bytes = try fileSystem.contents(of: from.transactionIndex)
-    guard bytes.count % AbortedTransaction.size == 0 else { return }
-    try fileSystem.replace(to.transactionIndex, with: bytes, durably: true)
   }
 
   static func describe(_ end: LogScanner.End) -> String {

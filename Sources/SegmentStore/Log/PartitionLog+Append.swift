@@ -20,10 +20,10 @@ extension PartitionLog {
         RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
       }
     }
-    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+    let result = try appending { state throws(EventLogError) in
       let measure = RecordBatchEncoder.measure(
         records, now: now, accepted: state.configuration.acceptedTimestamps(now: now))
-      return try appendInPlace(&state, measure, now: now, isDurable: options.isDurable) { target in
+      return try appendInPlace(&state, measure, now: now, options) { target in
         RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
       }
     }
@@ -53,11 +53,11 @@ extension PartitionLog {
         RecordBatchEncoder.store(key: key, value: value, headers: headers, at: target)
       }
     }
-    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
+    let result = try appending { state throws(EventLogError) in
       let measure = RecordBatchEncoder.measure(
         key: key, value: value, headers: headers, timestamp: timestamp, now: now,
         accepted: state.configuration.acceptedTimestamps(now: now))
-      return try appendInPlace(&state, measure, now: now, isDurable: options.isDurable) { target in
+      return try appendInPlace(&state, measure, now: now, options) { target in
         RecordBatchEncoder.store(key: key, value: value, headers: headers, at: target)
       }
     }
@@ -102,9 +102,8 @@ extension PartitionLog {
     }
     var small = measure
     small.payloadSize = compressed.count
-    let result = try state.withLock { state throws(EventLogError) -> AppendResult in
-      try appendInPlace(&state, small, now: now, isDurable: options.isDurable, compression: compression.type) {
-        target in
+    let result = try appending { state throws(EventLogError) in
+      try appendInPlace(&state, small, now: now, options, compression: compression.type) { target in
         compressed.withUnsafeBytes { bytes in
           if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
         }
@@ -117,11 +116,22 @@ extension PartitionLog {
 
   // MARK: In place
 
+  /// The lock, and a second try where the cap on all logs was in the way and room could be made.
+  @inline(__always)
+  private func appending(
+    _ body: (inout State) throws(EventLogError) -> AppendResult
+  ) throws(EventLogError) -> AppendResult {
+    try withinBudget { () throws(EventLogError) in
+      try state.withLock { state throws(EventLogError) in try body(&state) }
+    }
+  }
+
   /// Checks, makes room, has `store` write the records where they will live, and publishes them.
   @inline(__always)
-  private func appendInPlace(
-    _ state: inout State, _ measure: RecordBatchEncoder.Measure, now: Int64, isDurable: Bool,
-    compression: CompressionType = .none, store: (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer
+  func appendInPlace(
+    _ state: inout State, _ measure: RecordBatchEncoder.Measure, now: Int64, _ options: AppendOptions,
+    compression: CompressionType = .none, store: (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer,
+    beforeShown: (inout State, RecordBatchHeader) -> Void = { _, _ in }
   ) throws(EventLogError) -> AppendResult {
     let size = measure.batchSize
     let isAppendTime = state.configuration.timestampType == .logAppendTime
@@ -131,6 +141,13 @@ extension PartitionLog {
     {
       throw refusal(state, measure, now: now)
     }
+    var sequence: Int32 = -1
+    if options.producer.id >= 0, !options.producer.isControl {
+      switch try check(&state, options.producer, count: measure.recordCount) {
+      case .append(let due): sequence = due
+      case .duplicate(let batch): return duplicate(batch, isAppendTime: isAppendTime)
+      }
+    }
     let base = state.nextOffset
     let pointer = try makeRoom(&state, size: size, count: measure.recordCount, maxTimestamp: maxTimestamp, now: now)
     let end = store(pointer + RecordBatchHeader.size)
@@ -138,15 +155,21 @@ extension PartitionLog {
     var header = RecordBatchHeader(
       baseOffset: base, batchLength: Int32(truncatingIfNeeded: size - RecordBatchHeader.logOverhead),
       partitionLeaderEpoch: state.leaderEpoch,
-      attributes: BatchAttributes(compression: compression, timestampType: isAppendTime ? .logAppendTime : .createTime),
+      attributes: BatchAttributes(
+        compression: compression, timestampType: isAppendTime ? .logAppendTime : .createTime,
+        isTransactional: options.producer.isTransactional, isControl: options.producer.isControl),
       lastOffsetDelta: Int32(truncatingIfNeeded: measure.recordCount - 1), baseTimestamp: measure.baseTimestamp,
-      maxTimestamp: maxTimestamp, recordCount: Int32(truncatingIfNeeded: measure.recordCount))
+      maxTimestamp: maxTimestamp, producerID: options.producer.id, producerEpoch: options.producer.epoch,
+      baseSequence: sequence, recordCount: Int32(truncatingIfNeeded: measure.recordCount))
     header.storeChecksummedFields(to: pointer)
     header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(start: pointer, count: size))
     header.storePrefixButLength(to: pointer)
     header.storeLength(to: pointer)
 
-    advance(&state, past: header, isDurable: isDurable)
+    // Before it can be seen: a reader must not take an open transaction for none.
+    if options.producer.id >= 0, !options.producer.isControl { take(&state, header, now: now) }
+    beforeShown(&state, header)
+    advance(&state, past: header, isDurable: options.isDurable)
     return AppendResult(
       baseOffset: base, lastOffset: header.lastOffset, logAppendTime: isAppendTime ? now : nil, now: now,
       sizeInBytes: size)
@@ -154,7 +177,7 @@ extension PartitionLog {
 
   /// Where a batch of `size` bytes goes, with room for it; a new segment where the old one is full.
   @inline(__always)
-  private func makeRoom(
+  func makeRoom(
     _ state: inout State, size: Int, count: Int, maxTimestamp: Int64, now: Int64
   ) throws(EventLogError) -> UnsafeMutableRawPointer {
     do throws(EventLogError) {
@@ -255,7 +278,7 @@ extension PartitionLog {
   // MARK: Afterwards, without the lock
 
   @inline(__always)
-  private func appended(_ result: AppendResult) throws(EventLogError) {
+  func appended(_ result: AppendResult) throws(EventLogError) {
     wakeWaiters()
     if result.nextOffset - durableOffset >= flushMessages { try waitUntilDurable(upTo: result.nextOffset) }
   }

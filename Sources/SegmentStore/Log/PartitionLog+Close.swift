@@ -42,6 +42,9 @@ extension PartitionLog {
   /// Ends without touching a file, because they are about to be removed.
   package func abandon(_ reason: EventLogError) {
     let waiters = state.withLock { state -> [SyncWaiter] in
+      if !state.isClosed {
+        context.diskBudget.giveBack(sizeInBytes + Int64(state.active.reserved - state.active.position))
+      }
       state.isClosed = true
       state.failure = reason
       isAbandoned.store(true, ordering: .releasing)
@@ -62,6 +65,7 @@ extension PartitionLog {
     do throws(EventLogError) {
       try trimActiveSegment()
       try syncForClosing()
+      state.withLock { state in writeSnapshot(&state) }
     } catch {
       throw error.at(topicPartition)
     }
@@ -87,6 +91,7 @@ extension PartitionLog {
       let file = try state.active.openFile(context)
       defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
       try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
+      context.diskBudget.giveBack(Int64(state.active.reserved - state.active.position))
       state.active.reserved = state.active.position
     }
   }

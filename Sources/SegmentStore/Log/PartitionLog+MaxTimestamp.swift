@@ -7,8 +7,10 @@ extension PartitionLog {
     do throws(EventLogError) {
       // The indexes may tell of records that are deleted or not yet to be seen. If one that can be read is found by
       // their answer, there is no larger one.
-      if let largest = try largestIndexedTimestamp(), let found = try offset(forTimestamp: largest) { return found }
-      guard let largest = try largestVisibleTimestamp() else { return nil }
+      let indexed = try despiteRemovals { () throws(EventLogError) in try largestIndexedTimestamp() }
+      if let indexed, let found = try offset(forTimestamp: indexed) { return found }
+      let visible = try despiteRemovals { () throws(EventLogError) in try largestVisibleTimestamp() }
+      guard let largest = visible else { return nil }
       return try offset(forTimestamp: largest)
     } catch {
       throw error.at(topicPartition)

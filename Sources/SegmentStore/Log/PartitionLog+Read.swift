@@ -1,4 +1,6 @@
+internal import Glibc
 package import RecordFormat
+internal import Synchronization
 
 /// Where a reader is: saves it the search when it goes on from there.
 package struct ReadPosition: Sendable {
@@ -49,15 +51,36 @@ extension PartitionLog {
       ).at(topicPartition)
     }
     let highWatermark = highWatermark
-    let end = isolation == .readCommitted ? try lastStableOffset() : highWatermark
+    let end = isolation == .readCommitted ? lastStableOffset : highWatermark
     var result = FetchedBatches(
       nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
     guard offset < end else { return result }
     do throws(EventLogError) {
-      try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
-      if isolation == .readCommitted { dropAborted(&result.batches) }
+      // A gap is compaction's. One that is met while segments are being replaced may be a place of which nobody knows yet
+      // where it lies: it is looked for again.
+      for _ in 0..<10_000 {
+        let changes = segmentChanges.load(ordering: .sequentiallyConsistent)
+        var found = result
+        try despiteRemovals { () throws(EventLogError) in
+          found = result
+          try collect(&found, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+        }
+        let hasGap = found.batches.first.map { $0.header.baseOffset > offset } ?? true
+        if !hasGap || (changes.isMultiple(of: 2) && segmentChanges.load(ordering: .sequentiallyConsistent) == changes) {
+          result = found
+          break
+        }
+        sched_yield()
+      }
+      if isolation == .readCommitted { dropAborted(&result, from: offset) }
     } catch {
       throw error.at(topicPartition)
+    }
+    // Deleted while it was read: what was found instead lies behind a gap of which nobody would be told.
+    if logStartOffset > start, offset < logStartOffset {
+      throw EventLogError(
+        .offsetOutOfRange, "the log holds the offsets from \(logStartOffset) to \(logEndOffset)", offset: offset
+      ).at(topicPartition)
     }
     return result
   }
@@ -68,7 +91,9 @@ extension PartitionLog {
   ) throws(EventLogError) {
     while result.nextOffset < end {
       let place: ReadPosition
-      if let known = result.position, known.offset == result.nextOffset, known.position < known.segment.size {
+      if let known = result.position, known.offset == result.nextOffset, known.position < known.segment.size,
+        !known.segment.isRemoved
+      {
         place = known
       } else if let found = try locate(result.nextOffset) {
         place = found
@@ -250,6 +275,14 @@ extension PartitionLog {
 
   /// The first record, in the order of offsets, whose timestamp is at least `timestamp`; nil where there is none.
   package func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
+    do throws(EventLogError) {
+      return try despiteRemovals { () throws(EventLogError) in try firstRecord(withTimestamp: timestamp) }
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  private func firstRecord(withTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
     do throws(EventLogError) {
       for segment in segments {
         let size = segment.size

@@ -10,7 +10,13 @@ extension PartitionLog {
     context.fileSystem.close(file)
     var old = state.active
     old.index.close()
-    state.rolled.append(RolledSegment(segment: old.segment, index: old.index, descriptor: old.descriptor))
+    // What was reserved ahead goes with the trimming.
+    context.diskBudget.giveBack(Int64(old.reserved - old.position))
+    state.rolled.append(
+      RolledSegment(
+        segment: old.segment, index: old.index, descriptor: old.descriptor, producers: state.producers.snapshot,
+        endOffset: files.baseOffset))
+    state.snapshotOffset = nil
     let segment = Segment(files: files, size: 0, createdAt: context.time.wallMilliseconds())
     state.active = ActiveSegment(
       segment: segment,

@@ -69,11 +69,14 @@ extension PartitionLog {
     try waitUntilDurable(upTo: logEndOffset)
   }
 
-  /// Syncs where `flush.ms` has passed since the last time.
+  /// Syncs where `flush.ms` has passed since the last time, and where something waits to be seen that nobody waits for:
+  /// batches of a transaction are to be on the disk when it ends, and not before.
   package func flushIfDue() throws(EventLogError) {
     let now = context.time.monotonicMilliseconds()
     let isDue = state.withLock { state in
-      state.durableOffset < state.nextOffset && now - state.lastFlush >= state.configuration.flushMilliseconds
+      guard state.durableOffset < state.nextOffset else { return false }
+      if state.firstUndurable != nil, !state.syncIsRunning { return true }
+      return now - state.lastFlush >= state.configuration.flushMilliseconds
     }
     if isDue { try flush() }
   }

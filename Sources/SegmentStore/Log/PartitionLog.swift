@@ -23,10 +23,18 @@ package final class PartitionLog: Sendable {
   private let syncedOffset: Atomic<Int64>
   private let waiterCount = Atomic<Int>(0)
   private let waiters = Mutex<[any AppendWaiter]>([])
-  let transactions = TransactionScan()
+  /// The first offset that `read_committed` may not pass; `Int64.max` where there is none.
+  let firstUnstable: Atomic<Int64>
+  /// How many transactions the log holds that were aborted: what readers look at before they look for any.
+  let abortedCount: Atomic<Int>
   /// `flush.messages`, and whether the topic says how it is compressed: looked at by every append, without the lock.
   let flushInterval: Atomic<Int64>
   let overridesCompression: Atomic<Bool>
+  /// Counts the beginnings and the ends of changes by which segments go, so that who failed in the middle of one knows to
+  /// look again.
+  let segmentChanges = Atomic<Int>(0)
+  /// Held by who changes the names of segments' files: retention, and the swap of what was cleaned.
+  let fileChanges = Mutex<Void>(())
   /// Whether the files were given up: a deleted topic's.
   let isAbandoned = Atomic<Bool>(false)
   /// Whether the last stop was unclean and something had to be cut.
@@ -44,6 +52,10 @@ package final class PartitionLog: Sendable {
     var firstUndurable: Int64?
     /// The same, counting only what the running sync does not cover.
     var firstUndurableAfterSync: Int64?
+    /// The producers that have ids, and their transactions.
+    var producers: ProducerStateManager
+    /// Where the last snapshot of them was made.
+    var snapshotOffset: Int64?
     var rolled: [RolledSegment] = []
     /// Whether a file or directory was made whose name is not on the disk yet.
     var hasNewNames: Bool
@@ -102,6 +114,8 @@ package final class PartitionLog: Sendable {
       visibleOffset = Atomic(loaded.nextOffset)
       syncedOffset = Atomic(loaded.nextOffset)
       startOffset = Atomic(loaded.logStartOffset)
+      firstUnstable = Atomic(loaded.producers.firstUnstable)
+      abortedCount = Atomic(loaded.segments.reduce(0) { $0 + $1.abortedCount })
       flushInterval = Atomic(configuration.flushMessages)
       overridesCompression = Atomic(configuration.compression != nil)
       let active = ActiveSegment(
@@ -113,8 +127,10 @@ package final class PartitionLog: Sendable {
       state = Mutex(
         State(
           configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
-          durableOffset: loaded.nextOffset, hasNewNames: isNew || loaded.nextOffset == last.baseOffset,
+          durableOffset: loaded.nextOffset, producers: loaded.producers, snapshotOffset: loaded.snapshotOffset,
+          hasNewNames: isNew || loaded.nextOffset == last.baseOffset,
           lastFlush: context.time.monotonicMilliseconds()))
+      context.diskBudget.add(loaded.segments.reduce(0) { $0 + Int64($1.size) })
     } catch {
       throw error.at(topicPartition)
     }
@@ -174,6 +190,7 @@ package final class PartitionLog: Sendable {
     // appender sees the waiter, or the waiter sees the record.
     visibleOffset.store(state.firstUndurable ?? state.nextOffset, ordering: .sequentiallyConsistent)
     syncedOffset.store(state.durableOffset, ordering: .releasing)
+    if state.producers.hasHidden { showEndedTransactions(&state) }
   }
 
   func replaceSegments(_ segments: [Segment]) {

@@ -30,30 +30,37 @@ extension PartitionReader {
 
   /// Visits all batches, markers too, in the order of offsets, until `visit` says false. `batch` gives a copy.
   ///
-  /// - Parameter timestamp: closed segments whose time index says that they have nothing as young are left out.
+  /// - Parameters:
+  ///   - timestamp: closed segments whose time index says that they have nothing as young are left out.
+  ///   - offset: segments that lie wholly below it are left out.
   /// - Throws: `corruptMessage` where a batch is damaged that the owner has long finished.
   func forEachBatch(
-    skippingSegmentsBelow timestamp: Int64 = .min,
+    skippingSegmentsBelow timestamp: Int64 = .min, from offset: Int64 = .min,
     _ visit: (RecordBatchHeader, () throws(EventLogError) -> RecordBatchView) throws(EventLogError) -> Bool
   ) throws(EventLogError) {
+    // Where segments vanish in the middle of it, it goes on behind what was visited.
+    var next = Int64.min
     do throws(EventLogError) {
-      let bases = try bases()
-      for base in bases {
-        let files = SegmentFiles(directory: directory, baseOffset: base)
-        let isLast = base == bases.last
-        if !isLast, timestamp > .min, let largest = largestTimestamp(files), largest < timestamp { continue }
-        guard try forEachBatch(of: files, isLast: isLast, visit) else { return }
+      try despiteRemovals { () throws(EventLogError) in
+        let bases = try bases()
+        for (number, base) in bases.enumerated() {
+          let files = SegmentFiles(directory: directory, baseOffset: base)
+          let isLast = base == bases.last
+          if !isLast, bases[number + 1] <= max(next, offset) { continue }
+          if !isLast, timestamp > .min, let largest = largestTimestamp(files), largest < timestamp { continue }
+          guard try forEachBatch(of: files, isLast: isLast, next: &next, visit) else { return }
+        }
       }
     } catch {
       throw error.at(topicPartition)
     }
   }
 
-  private func forEachBatch(
-    of files: SegmentFiles, isLast: Bool,
+  func forEachBatch(
+    of files: SegmentFiles, isLast: Bool, next: inout Int64,
     _ visit: (RecordBatchHeader, () throws(EventLogError) -> RecordBatchView) throws(EventLogError) -> Bool
   ) throws(EventLogError) -> Bool {
-    let path = files.log
+    let path = try path(ofSegment: files.baseOffset)
     let file = try fileSystem.open(path, .read)
     defer { fileSystem.close(file) }
     let size = try fileSystem.size(of: file, path: path)
@@ -68,6 +75,8 @@ extension PartitionReader {
             .corruptMessage, "the checksum of the batch does not fit its bytes", offset: header.baseOffset, file: path,
             position: position)
         }
+        guard header.nextOffset > next else { continue }
+        next = header.nextOffset
         let goOn = try visit(header) { () throws(EventLogError) -> RecordBatchView in
           try copy(header, from: file, at: position, path: path)
         }
@@ -90,7 +99,7 @@ extension PartitionReader {
     return try scanner.copy(header, at: position)
   }
 
-  private func largestTimestamp(_ files: SegmentFiles) -> Int64? {
+  func largestTimestamp(_ files: SegmentFiles) -> Int64? {
     guard let bytes = try? fileSystem.contents(of: files.timeIndex) else { return nil }
     return IndexFile.times(bytes)?.last?.timestamp
   }

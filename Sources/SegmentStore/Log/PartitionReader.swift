@@ -17,6 +17,9 @@ package final class PartitionReader: Sendable {
   private let tail: Mutex<Place?>
   /// Where the last read ended, which is where the next one begins.
   private let lastRead: Mutex<Place?>
+  /// The segments as they were last found.
+  let listing = Mutex<[Int64]>([])
+  let transactions = Mutex(ReaderTransactions())
 
   /// A place in a segment.
   private struct Place {
@@ -39,31 +42,21 @@ package final class PartitionReader: Sendable {
     lastRead = Mutex(nil)
   }
 
-  /// The base offsets of the segments, in order.
-  func bases() throws(EventLogError) -> [Int64] {
-    guard let status = try fileSystem.status(directory) else { return [] }
-    guard status.kind == .directory else {
-      throw EventLogError(
-        .inputOutput, "where the partition's directory should be lies something else; links are not followed",
-        file: directory)
-    }
-    return try fileSystem.list(directory).compactMap { name in
-      guard let (base, kind) = SegmentFiles.parse(name), kind == .log else { return nil }
-      return base
-    }.sorted()
-  }
-
   package func logStartOffset() throws(EventLogError) -> Int64 {
     max(startOffset, try bases().first ?? 0)
   }
 
   /// Bytes of all batches, without the room that the owner has reserved ahead of them.
   package func writtenBytes() throws(EventLogError) -> Int64 {
-    _ = try logEndOffset()
+    try despiteRemovals { () throws(EventLogError) in try findWrittenBytes() }
+  }
+
+  private func findWrittenBytes() throws(EventLogError) -> Int64 {
+    _ = try findLogEndOffset()
     guard let end = tail.withLock({ $0 }) else { return 0 }
     var sum = end.position
     for base in try bases() where base < end.base {
-      sum += try fileSystem.status(SegmentFiles(directory: directory, baseOffset: base).log)?.size ?? 0
+      sum += try fileSystem.status(path(ofSegment: base))?.size ?? 0
     }
     return sum
   }
@@ -72,6 +65,10 @@ package final class PartitionReader: Sendable {
 
   /// The offset after the last whole batch, as it is now.
   package func logEndOffset() throws(EventLogError) -> Int64 {
+    try despiteRemovals { () throws(EventLogError) in try findLogEndOffset() }
+  }
+
+  private func findLogEndOffset() throws(EventLogError) -> Int64 {
     guard let last = try bases().last else { return startOffset }
     let files = SegmentFiles(directory: directory, baseOffset: last)
     let file = try fileSystem.open(files.log, .read)
@@ -96,36 +93,51 @@ package final class PartitionReader: Sendable {
     return max(end, recoveryPoint)
   }
 
-  /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end.
+  /// Reads whole batches from the one on that holds `offset`: as `PartitionLog.read`, up to the log end, or with
+  /// `readCommitted` up to the last stable offset.
   package func read(
-    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true
+    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true, isolation: IsolationLevel = .readUncommitted
   ) throws(EventLogError) -> FetchedBatches {
     do throws(EventLogError) {
-      let end = try logEndOffset()
-      let start = try logStartOffset()
-      guard offset >= start, offset <= end else {
-        throw EventLogError(.offsetOutOfRange, "the log holds the offsets from \(start) to \(end)", offset: offset)
+      return try whereNothingMoves(from: offset) { () throws(EventLogError) in
+        try despiteRemovals { () throws(EventLogError) in
+          try readOnce(from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, isolation: isolation)
+        }
       }
-      var result = FetchedBatches(nextOffset: offset, highWatermark: end, logStartOffset: start)
-      let bases = try bases()
-      var index = max(0, (bases.firstIndex { $0 > offset } ?? bases.count) - 1)
-      while result.nextOffset < end, index < bases.count, result.batches.isEmpty {
-        try collect(&result, in: bases[index], below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
-        index += 1
-        // What is missing at the end of a segment was compacted away.
-        if result.batches.isEmpty, index < bases.count { result.nextOffset = max(result.nextOffset, bases[index]) }
-      }
-      return result
     } catch {
       throw error.at(topicPartition)
     }
+  }
+
+  private func readOnce(
+    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool, isolation: IsolationLevel
+  ) throws(EventLogError) -> FetchedBatches {
+    let logEnd = try logEndOffset()
+    let start = try logStartOffset()
+    guard offset >= start, offset <= logEnd else {
+      throw EventLogError(.offsetOutOfRange, "the log holds the offsets from \(start) to \(logEnd)", offset: offset)
+    }
+    let end = isolation == .readCommitted ? min(try lastStableOffset(), logEnd) : logEnd
+    var result = FetchedBatches(nextOffset: offset, highWatermark: end, logStartOffset: start)
+    let bases = try bases()
+    var index = max(0, (bases.firstIndex { $0 > offset } ?? bases.count) - 1)
+    while result.nextOffset < end, index < bases.count, result.batches.isEmpty {
+      try collect(&result, in: bases[index], below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
+      index += 1
+      // What is missing at the end of a segment was compacted away.
+      if result.batches.isEmpty, index < bases.count {
+        result.nextOffset = max(result.nextOffset, min(bases[index], end))
+      }
+    }
+    if isolation == .readCommitted { try dropAborted(&result) }
+    return result
   }
 
   private func collect(
     _ result: inout FetchedBatches, in base: Int64, below end: Int64, maxBytes: Int, minimumOneBatch: Bool
   ) throws(EventLogError) {
     let files = SegmentFiles(directory: directory, baseOffset: base)
-    let file = try fileSystem.open(files.log, .read)
+    let file = try fileSystem.open(try path(ofSegment: base), .read)
     defer { fileSystem.close(file) }
     let size = try fileSystem.size(of: file, path: files.log)
     let from = try place(of: result.nextOffset, files, file, size: size)
@@ -148,6 +160,7 @@ package final class PartitionReader: Sendable {
         }
         expected = header.nextOffset
         guard header.nextOffset > result.nextOffset else { continue }
+        guard header.nextOffset <= end else { return }
         guard isValid else {
           if !result.batches.isEmpty { return }
           throw EventLogError(

@@ -14,7 +14,17 @@ package final class StoreContext: Sendable {
   /// The thread that faults pages in ahead of fast writers.
   let populateThread: WorkerPool
   let contents: SegmentContentsCache
+  /// The cap on all logs together.
+  package let diskBudget: DiskBudget
+  /// The thread that deletes, and decides what to delete.
+  package let maintenanceThread: WorkerPool
+  /// Files that wait to be unlinked.
+  package let deletedFiles: DeletedFiles
   private let descriptorsLeft: Atomic<Int>
+  /// `producer.id.expiration.ms`
+  package let producerIDExpiration: Int64
+  /// The ids of named producers, which never expire.
+  private let keptProducers = Mutex<Set<Int64>>([])
   /// Told of what a user should know and no call can return: a torn tail that was cut, an index that was rebuilt.
   package let warn: @Sendable (EventLogError) -> Void
 
@@ -23,15 +33,22 @@ package final class StoreContext: Sendable {
   ///   - warn: told of what was repaired.
   package init(
     fileSystem: any FileSystem = LocalFileSystem(), time: TimeSource = .system, random: RandomSource = .system,
-    closedSegmentsKept: Int = 256, warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
+    closedSegmentsKept: Int = 256, diskBudget: DiskBudget = DiskBudget(), producerIDExpiration: Int64 = 86_400_000,
+    warn: @escaping @Sendable (EventLogError) -> Void = { _ in }
   ) {
     self.fileSystem = fileSystem
     self.time = time
     self.random = random
+    self.producerIDExpiration = producerIDExpiration
     self.warn = warn
     timekeeper = Timekeeper(time: time)
     syncThreads = WorkerPool(threads: 4)
     populateThread = WorkerPool(threads: 1)
+    self.diskBudget = diskBudget
+    maintenanceThread = WorkerPool(threads: 1)
+    deletedFiles = DeletedFiles(
+      fileSystem: fileSystem, time: time, timekeeper: timekeeper, worker: maintenanceThread, budget: diskBudget,
+      warn: warn)
     contents = SegmentContentsCache(limit: closedSegmentsKept)
     var limit = rlimit()
     let soft =
@@ -43,9 +60,17 @@ package final class StoreContext: Sendable {
   /// Ends the threads, after what they have to do. Not to be called from one of them.
   package func shutDown() {
     timekeeper.shutDown()
+    maintenanceThread.shutDown()
     syncThreads.shutDown()
     populateThread.shutDown()
   }
+
+  /// Has what is known of a producer kept for ever, however long it does not write.
+  package func keepProducer(_ id: Int64) {
+    keptProducers.withLock { _ = $0.insert(id) }
+  }
+
+  var producersKept: Set<Int64> { keptProducers.withLock { $0 } }
 
   /// Whether one more segment may keep its descriptor open. Others open theirs for each sync.
   func takeDescriptor() -> Bool {

@@ -12,6 +12,11 @@ package final class Segment: Sendable {
   /// Bytes of whole batches.
   private let publishedSize: Atomic<Int>
   private let slot = Mutex(Slot())
+  private let removed = Atomic(false)
+  /// What `largestTimestamp` found; `.min` where nobody asked yet.
+  private let knownLargestTimestamp = Atomic<Int64>(.min)
+  /// The transactions whose ABORT markers lie in the segment; nil where there are none.
+  private let transactionIndex = Mutex<AppendOnlyArray<AbortedTransaction>?>(nil)
 
   /// The active segment's contents are pinned: its writer stores into them, and they must not be loaded a second time.
   private struct Slot {
@@ -38,7 +43,10 @@ package final class Segment: Sendable {
   /// An index that is missing or that can't belong to this log is made anew from it.
   func loadedContents(_ context: StoreContext) throws(EventLogError) -> SegmentContents {
     if let loaded = contentsIfLoaded { return loaded }
+    if isRemoved { throw removalError }
     let fresh = try SegmentLoader(context: context, files: files, size: size).load()
+    // What was opened may have been another's.
+    if isRemoved { throw removalError }
     let (winner, isOurs) = slot.withLock { slot -> (SegmentContents, Bool) in
       if let other = slot.contents { return (other, false) }
       slot.contents = fresh
@@ -46,6 +54,11 @@ package final class Segment: Sendable {
     }
     if isOurs { context.contents.insert(self) }
     return winner
+  }
+
+  /// Told to nobody: whoever meets it looks for the offset again (`PartitionLog.despiteRemovals`).
+  private var removalError: EventLogError {
+    EventLogError(.offsetOutOfRange, "the segment was removed from the log", offset: baseOffset, file: files.log)
   }
 
   /// The contents, if they are in memory.
@@ -71,8 +84,35 @@ package final class Segment: Sendable {
     }
   }
 
-  /// The largest timestamp of the segment's records, or nil where it has none.
-  func largestTimestamp(_ context: StoreContext) throws(EventLogError) -> Int64? {
-    size == 0 ? nil : try loadedContents(context).timeIndex.last?.timestamp
+  /// The largest timestamp of a closed segment's records; -1 where none has one.
+  func largestTimestamp(_ context: StoreContext) throws(EventLogError) -> Int64 {
+    let known = knownLargestTimestamp.load(ordering: .relaxed)
+    if known != .min { return known }
+    let found = size == 0 ? -1 : try loadedContents(context).timeIndex.last?.timestamp ?? -1
+    knownLargestTimestamp.store(found, ordering: .relaxed)
+    return found
   }
+
+  // MARK: Aborted transactions
+
+  /// In the order of their markers; nil where there are none.
+  var aborted: AppendOnlyArray<AbortedTransaction>? { transactionIndex.withLock { $0 } }
+  var abortedCount: Int { aborted?.count ?? 0 }
+
+  /// Adds one. There is one caller at a time.
+  func add(_ aborted: AbortedTransaction) {
+    let index = transactionIndex.withLock { index -> AppendOnlyArray<AbortedTransaction> in
+      if let index { return index }
+      let made = AppendOnlyArray<AbortedTransaction>()
+      index = made
+      return made
+    }
+    index.append(aborted)
+  }
+
+  /// Whether the segment was taken out of its log. Its files have other names now, or are gone, and its own names may be
+  /// those of the segment that replaced it.
+  var isRemoved: Bool { removed.load(ordering: .sequentiallyConsistent) }
+
+  func markRemoved() { removed.store(true, ordering: .sequentiallyConsistent) }
 }

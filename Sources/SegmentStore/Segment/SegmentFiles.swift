@@ -23,10 +23,20 @@ package struct SegmentFiles: Sendable, Hashable {
     return directory + "/" + String(repeating: "0", count: max(0, 20 - digits.count)) + digits
   }
 
+  /// What a file's name ends in on the way out (`.deleted`), and on the way in: being written (`.cleaned`), complete and
+  /// about to take its place (`.swap`).
+  package static let deletedSuffix = ".deleted"
+  package static let cleanedSuffix = ".cleaned"
+  package static let swapSuffix = ".swap"
+
+  package func path(_ kind: Kind) -> String { stem + "." + kind.rawValue }
+
   package var log: String { stem + ".log" }
   package var offsetIndex: String { stem + ".index" }
   package var timeIndex: String { stem + ".timeindex" }
   package var transactionIndex: String { stem + ".txnindex" }
+  /// What was known of the producers before the segment's first offset.
+  package var producerSnapshot: String { stem + ".snapshot" }
 
   /// The base offset and the kind that a file name states, or nil for a name of something else.
   package static func parse(_ name: String) -> (baseOffset: Int64, kind: Kind)? {

@@ -51,7 +51,7 @@ package final class Timekeeper: Sendable {
     }
     switch time {
     case .system: if mustWake { wakeUp.signal() }
-    case .manual(let manual): if isLate { action() } else { manual.scheduled(deadline) }
+    case .manual(let manual): if isLate { action() } else if !isHousekeeping { manual.scheduled(deadline) }
     }
     return id
   }
@@ -78,8 +78,9 @@ package final class Timekeeper: Sendable {
     state.withLock { $0.timers.last { !$0.isHousekeeping }?.deadline }
   }
 
+  /// Whether somebody waits for that time; what comes again and again is nobody's.
   func hasTimer(at deadline: Int64) -> Bool {
-    state.withLock { $0.timers.contains { $0.deadline == deadline } }
+    state.withLock { $0.timers.contains { $0.deadline == deadline && !$0.isHousekeeping } }
   }
 
   /// Forgets all timers and ends the thread.

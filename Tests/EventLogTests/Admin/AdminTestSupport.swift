@@ -38,6 +38,8 @@ final class AdminFixture {
     directory = try TemporaryDirectory()
     var configuration = BrokerConfiguration()
     configuration.warningHandler = { [warnings] in warnings.add($0) }
+    // Records of 1970 are not to go because a test takes longer than half a minute.
+    configuration.initialTaskDelay = .seconds(86_400)
     configure(&configuration)
     self.configuration = configuration
     broker = try Broker.open(directory("store"), configuration)

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import Synchronization
 import Testing
 
 @Suite("A backup")
@@ -26,9 +27,15 @@ struct StoreBackupTests {
     let broker = try Broker.open(directory("store"))
     try broker.admin.createTopic("t", partitions: 3, configs: ["segment.bytes": "2000"])
     let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    // It writes as fast as it can, but not without bound: each copy is read and compared.
+    let allowance = Atomic(1000)
     let writer = Task {
       var number = 0
       while !Task.isCancelled {
+        guard number < allowance.load(ordering: .relaxed) else {
+          await Task.yield()
+          continue
+        }
         let partition = TopicPartition("t", number % 3)
         try producer.append([Record(value: "\(number / 3)")], to: partition)
         if number % 50 == 49 {
@@ -43,6 +50,7 @@ struct StoreBackupTests {
     for number in 0..<10 {
       // Each is taken of a longer log than the one before.
       let written = (counts.last ?? 0) / 3 + 20
+      allowance.store(3 * written + 1000, ordering: .relaxed)
       while try end(broker, TopicPartition("t", 2)) < written { await Task.yield() }
       let target = directory("backup-\(number)")
       let report = try StoreBackup(from: directory("store"), to: target, usesHardLinks: number % 2 == 0).run()

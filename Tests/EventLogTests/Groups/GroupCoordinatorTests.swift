@@ -227,6 +227,26 @@ struct GroupCoordinatorTests {
     #expect(other.owned.count == 5)
   }
 
+  @Test("of KIP-848's protocol tells who waits for a static member's partitions when that one comes back without them")
+  func comesBackWithLess() throws {
+    let coordinator = GroupWorld().coordinator()
+    var first = SimulatedMember.ofConsumerProtocol(["a"])
+    first.instanceID = "one"
+    var second = SimulatedMember.ofConsumerProtocol(["a"])
+    try first.poll(coordinator)
+    try second.poll(coordinator)
+    #expect(first.owned.count == 5 && second.owned.isEmpty)
+    // It has not yet heard that it is to share.
+    coordinator.leave("g", try #require(first.id), instanceID: "one")
+    first.id = nil
+    first.owned = []
+    first.mustJoin = true
+    try first.poll(coordinator)
+    try second.poll(coordinator)
+    #expect([first.owned.count, second.owned.count].sorted() == [2, 3])
+    #expect(coordinator.describe("g")?.state == .stable)
+  }
+
   @Test("of two living static members of one name, the classic protocol takes the newer, KIP-848's the older")
   func doubles() throws {
     let coordinator = GroupWorld().coordinator()

@@ -170,7 +170,7 @@ struct ProducerTests {
     #expect(await code(ProducerRecord(topic: "t", value: String(repeating: "x", count: 1000))) == .messageTooLarge)
     #expect(throws: EventLogError.self) { try ProducerConfiguration(properties: ["compression.type": "brotli"]) }
     #expect(throws: EventLogError.self) { try ProducerConfiguration(properties: ["no.such": "1"]) }
-    #expect(throws: EventLogError.self) { try ProducerConfiguration(properties: ["transactional.id": "x"]) }
+    #expect(throws: EventLogError.self) { try ProducerConfiguration(properties: ["transactional.id": ""]) }
     #expect(try ProducerConfiguration(properties: ["acks": "1", "linger.ms": "5", "client.id": "x"]).acks == .leader)
     #expect(try await values(broker).isEmpty)
     try broker.close()

@@ -32,7 +32,7 @@ struct EdgeCaseTests {
       ], end: 9)
     #expect(try log.values() == [0: "a", 6: "b", 8: "c"])
     // The transaction of producer 8 is still open.
-    #expect(try log.lastStableOffset() == 6)
+    #expect(log.lastStableOffset == 6)
     #expect(try log.read(from: 0, maxBytes: 1 << 20, isolation: .readCommitted).nextOffset == 6)
     _ = try log.close()
   }

@@ -46,10 +46,15 @@ struct TestLog {
   var configuration = LogConfiguration()
   var directory: String { root + "/t-0" }
 
-  init(_ root: String, _ configuration: LogConfiguration = .init(), fileSystem: (any FileSystem)? = nil) {
+  init(
+    _ root: String, _ configuration: LogConfiguration = .init(), fileSystem: (any FileSystem)? = nil,
+    time: TimeSource = .system, budget: DiskBudget = DiskBudget()
+  ) {
     self.root = root
     self.configuration = configuration
-    context = StoreContext(fileSystem: fileSystem ?? LocalFileSystem(), closedSegmentsKept: 2, warn: warnings.add)
+    context = StoreContext(
+      fileSystem: fileSystem ?? LocalFileSystem(), time: time, closedSegmentsKept: 2, diskBudget: budget,
+      warn: warnings.add)
   }
 
   func open(_ checkpoint: PartitionCheckpoint = .init(), wasClean: Bool = false) throws -> PartitionLog {

@@ -1,0 +1,167 @@
+public import GRDB
+internal import Dispatch
+
+/// Moves what an application put into its outbox (`Database.enqueue`) into the log: each record exactly once, and in order
+/// within its partition, through crashes on either side.
+///
+/// ```swift
+/// let relay = try OutboxRelay(database, to: broker)
+/// try await relay.run()   // until the task is cancelled
+/// ```
+///
+/// How: before a row goes anywhere, the database is told, durably, which partition it goes to, and as which record of that
+/// partition. The relay is a producer with a name (`ProducerConfiguration.name`), which numbers its records in each partition;
+/// after a crash the log says how many of them it has, so that a row that was written and not yet removed is not written
+/// again. One relay serves an outbox at a time: making another one fences the first.
+///
+/// The naive way, to send after the commit, loses the record where the process dies in between; to send before it writes
+/// records of transactions that are then rolled back; and to remember nothing writes twice after a crash.
+public final class OutboxRelay: Sendable {
+  public let outbox: String
+  /// How many rows are moved in one go, at most.
+  public let batchSize: Int
+  private let database: any DatabaseWriter
+  private let broker: Broker
+  private let producer: Producer
+  /// Appends wait for the disk: on a thread of their own, not on one of Swift's.
+  private let thread = DispatchQueue(label: "eventlog.outbox")
+
+  /// Makes the tables where they are missing, and takes the outbox over from a relay that had it before.
+  ///
+  /// - Parameters:
+  ///   - outbox: as `Database.enqueue` was told.
+  ///   - batchSize: 500 if not said; from 1.
+  /// - Throws: `illegalArgument`; as `Broker.producer`; GRDB's errors.
+  public init(
+    _ database: any DatabaseWriter, to broker: Broker, outbox: String = "outbox", batchSize: Int = 500
+  ) throws {
+    guard !outbox.isEmpty, batchSize >= 1 else {
+      throw EventLogError(.illegalArgument, "an outbox has a name, and a batch at least one row")
+    }
+    self.outbox = outbox
+    self.batchSize = batchSize
+    self.database = database
+    self.broker = broker
+    var configuration = ProducerConfiguration()
+    configuration.name = "outbox/" + outbox
+    producer = try broker.producer(configuration)
+    try database.write { db in try EventLogTables.create(db) }
+  }
+
+  /// Moves what is committed, and what comes, until the task is cancelled. It is woken by commits of this `DatabaseWriter`;
+  /// what another process commits is moved with the next of them, or when `moveCommitted` is called.
+  ///
+  /// - Throws: `CancellationError`; else as `moveCommitted`. It may be called again: nothing is lost.
+  public func run() async throws {
+    let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let observation = DatabaseRegionObservation(tracking: Table("eventlog_outbox")).start(in: database) { _ in
+      continuation.finish()
+    } onChange: { _ in
+      continuation.yield()
+    }
+    defer { observation.cancel() }
+    continuation.yield()
+    for await _ in changes {
+      try Task.checkCancellation()
+      try await moveCommitted()
+    }
+    try Task.checkCancellation()
+    throw EventLogError(.storageError, "the database can't be observed any more")
+  }
+
+  /// Moves everything that is committed now.
+  ///
+  /// - Returns: how many records were moved.
+  /// - Throws: `unknownTopicOrPartition`, `messageTooLarge` and other errors of `Producer.append`, where a row can't be
+  ///   written: it stays, and those behind it, until what is wrong is put right or the row is deleted; `producerFenced` where
+  ///   another relay has the outbox; GRDB's errors.
+  @discardableResult
+  public func moveCommitted() async throws -> Int {
+    var moved = 0
+    while true {
+      try Task.checkCancellation()
+      let runs = try await database.write { [self] db in try EventLogTables.explaining { try plan(db) } }
+      guard !runs.isEmpty else { return moved }
+      try await onThread { [self] in for run in runs { try append(run) } }
+      let ids = runs.flatMap { $0.rows.map(\.id) }
+      try await database.write { db in try OutboxRow.delete(ids, db) }
+      moved += ids.count
+    }
+  }
+
+  /// Ends the relay. Rows that are not moved stay.
+  public func close() async throws { try await producer.close() }
+
+  /// The next rows by partition, each with its place.
+  private func plan(_ db: Database) throws -> [OutboxRow.Run] {
+    var runs: [TopicPartition: OutboxRow.Run] = [:]
+    var counts: [String: Int] = [:]
+    for var row in try OutboxRow.oldest(batchSize, of: outbox, db) {
+      if row.sequence == nil {
+        let count = try counts[row.topic] ?? partitionCount(of: row.topic)
+        counts[row.topic] = count
+        try row.assign(try partition(of: row, count: count), of: outbox, db)
+      }
+      let topicPartition = TopicPartition(row.topic, row.partition ?? 0)
+      runs[topicPartition, default: OutboxRow.Run(topicPartition: topicPartition, rows: [])].rows.append(row)
+    }
+    return runs.values.sorted { $0.topicPartition < $1.topicPartition }
+  }
+
+  private func partitionCount(of topic: String) throws -> Int {
+    try broker.admin.describeTopic(topic).partitions.count
+  }
+
+  /// As the producer would choose; rows without a key take turns.
+  private func partition(of row: OutboxRow, count: Int) throws -> Int {
+    if let partition = row.partition {
+      guard partition < count else {
+        throw EventLogError(
+          .unknownTopicOrPartition, "row \(row.id) of the outbox names a partition that the topic does not have",
+          topic: row.topic, partition: partition)
+      }
+      return partition
+    }
+    guard let key = row.record.key else { return Int(row.id % Int64(count)) }
+    return BuiltInPartitioner.partition(forKey: key, partitionCount: count)
+  }
+
+  /// Appends what the log does not have yet.
+  private func append(_ run: OutboxRow.Run) throws {
+    let next = try producer.nextSequence(of: run.topicPartition)
+    // In the circle of 2³¹ numbers, the nearer half is the past.
+    var rest = run.rows.drop { row in
+      let distance = (next &- (row.sequence ?? 0)) & Int32.max
+      return distance != 0 && distance < 1 << 30
+    }
+    while let first = rest.first {
+      // A record that the topic refuses keeps no other from being written that comes before it.
+      var size = 0
+      let fitting = rest.prefix { row in
+        size += 64 + (row.record.key?.count ?? 0) + (row.record.value?.count ?? 0) + Self.size(row.record.headers)
+        return size <= Self.batchBytes
+      }
+      let batch = fitting.isEmpty ? rest.prefix(1) : fitting
+      do {
+        try producer.append(batch.map(\.record), to: run.topicPartition, sequence: first.sequence ?? 0)
+      } catch var error as EventLogError {
+        error.message = "rows \(first.id) to \(batch.last?.id ?? first.id) of the outbox: " + error.message
+        throw error
+      }
+      rest = rest.dropFirst(batch.count)
+    }
+  }
+
+  /// The records of a batch come to no more than this: well below what a topic takes by default.
+  private static let batchBytes = 512 << 10
+
+  private static func size(_ headers: [RecordHeader]) -> Int {
+    headers.reduce(0) { $0 + $1.key.utf8.count + ($1.value?.count ?? 0) + 10 }
+  }
+
+  private func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+    try await withCheckedThrowingContinuation { continuation in
+      thread.async { continuation.resume(with: Result { try body() }) }
+    }
+  }
+}

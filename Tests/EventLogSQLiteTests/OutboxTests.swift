@@ -1,0 +1,182 @@
+import EventLogSQLite
+import EventLogTesting
+import Foundation
+import GRDB
+import Testing
+
+@Suite("An outbox")
+struct OutboxTests {
+  private func makeDatabase() throws -> DatabaseQueue {
+    let database = try DatabaseQueue()
+    try database.write { db in
+      try EventLogTables.create(db)
+      try db.execute(sql: "CREATE TABLE purchase (id INTEGER PRIMARY KEY)")
+    }
+    return database
+  }
+
+  @Test("moves what was committed, in order, with everything that belongs to a record; what was rolled back, never")
+  func moves() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t", partitions: 4)
+      let relay = try OutboxRelay(database, to: broker.broker)
+      try await database.write { db in
+        try db.enqueue(
+          ProducerRecord(
+            topic: "t", partition: 2, key: [1, 0xff], value: nil,
+            headers: [RecordHeader("a", "1"), RecordHeader("a", nil), RecordHeader("", [0xfe])], timestamp: 7))
+        for number in 0..<10 { try db.enqueue(ProducerRecord(topic: "t", key: "same", value: "\(number)")) }
+      }
+      struct Rollback: Error {}
+      await #expect(throws: Rollback.self) {
+        try await database.write { db in
+          try db.enqueue(ProducerRecord(topic: "t", key: "same", value: "never"))
+          throw Rollback()
+        }
+      }
+      #expect(try await relay.moveCommitted() == 11)
+      #expect(try await relay.moveCommitted() == 0)
+      let records = try await broker.drain("t")
+      let tombstone = try #require(records.first { $0.partition == 2 && $0.isTombstone })
+      #expect(tombstone.key == [1, 0xff] && tombstone.timestamp == 7)
+      #expect(tombstone.headers == [RecordHeader("a", "1"), RecordHeader("a", nil), RecordHeader("", [0xfe])])
+      let others = records.filter { !$0.isTombstone }
+      #expect(others.map(\.valueString) == (0..<10).map { "\($0)" })
+      // As the producer itself would have chosen.
+      let sent = try await broker.producer().send("t", key: "same", value: "sent")
+      #expect(Set(others.map(\.partition)) == [sent.topicPartition.partition])
+      #expect(try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM eventlog_outbox") } == 0)
+    }
+  }
+
+  @Test("is moved by a relay that runs, as soon as a transaction commits, until its task is cancelled")
+  func runs() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      let relay = try OutboxRelay(database, to: broker.broker)
+      try await database.write { try $0.enqueue(ProducerRecord(topic: "t", value: "before")) }
+      let running = Task { try await relay.run() }
+      let consumer = try broker.consumer(group: "g", topics: ["t"])
+      var records = consumer.records.makeAsyncIterator()
+      #expect(try await records.next()?.valueString == "before")
+      for number in 0..<5 {
+        try await database.write { try $0.enqueue(ProducerRecord(topic: "t", value: "\(number)")) }
+        #expect(try await records.next()?.valueString == "\(number)")
+      }
+      running.cancel()
+      await #expect(throws: CancellationError.self) { try await running.value }
+      try await consumer.close()
+    }
+  }
+
+  /// Commits and rollbacks, relays that fail between the log and the database, brokers that close, die and lose their power:
+  /// in the end each committed record is there once, and in order.
+  @Test("writes each record once and in order, whatever fails when", arguments: Array(UInt64(1)...20))
+  func model(seed: UInt64) async throws {
+    var random = SeededGenerator(seed: seed)
+    let database = try makeDatabase()
+    let broker = try TestBroker(powerCuts: true)
+    defer { try? broker.close() }
+    try broker.admin.createTopic("t", partitions: 3)
+    try broker.admin.createTopic("u")
+    var committed: [String] = []
+    var relay = try OutboxRelay(database, to: broker.broker, batchSize: 7)
+    for step in 0..<60 {
+      switch Int.random(in: 0..<10, using: &random) {
+      case 0..<5:
+        let count = Int.random(in: 1...10, using: &random)
+        let records = (0..<count).map { number in
+          ProducerRecord(
+            topic: Bool.random(using: &random) ? "t" : "u", key: Bool.random(using: &random) ? nil : "k\(number)",
+            value: "\(step)/\(number)")
+        }
+        struct Rollback: Error {}
+        let isCommitted = Int.random(in: 0..<4, using: &random) > 0
+        do {
+          try await database.write { db in
+            for record in records { try db.enqueue(record) }
+            if !isCommitted { throw Rollback() }
+          }
+          committed += records.map { $0.record.value.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+        } catch is Rollback {}
+      case 5..<7: try await relay.moveCommitted()
+      case 7:
+        // The log has the records, and the process dies before the database hears of it.
+        try await database.write { db in
+          try db.execute(
+            sql: """
+              CREATE TRIGGER fail BEFORE DELETE ON eventlog_outbox WHEN old.id % 3 = 0
+              BEGIN SELECT raise(ABORT, 'the disk is full'); END
+              """)
+        }
+        _ = try? await relay.moveCommitted()
+        try await database.write { try $0.execute(sql: "DROP TRIGGER fail") }
+        relay = try OutboxRelay(database, to: broker.broker, batchSize: 7)
+      default:
+        try broker.restart(after: TestBroker.Stop.allCases.randomElement(using: &random) ?? .kill)
+        relay = try OutboxRelay(database, to: broker.broker, batchSize: 7)
+      }
+    }
+    try await relay.moveCommitted()
+    let records = try await broker.drain("t") + broker.drain("u")
+    let values = records.compactMap(\.valueString)
+    #expect(values.sorted() == committed.sorted(), "seed \(seed)")
+    let place = Dictionary(uniqueKeysWithValues: committed.enumerated().map { ($1, $0) })
+    for (_, partition) in Dictionary(grouping: records, by: \.topicPartition) {
+      let places = partition.compactMap { place[$0.valueString ?? ""] }
+      #expect(places == places.sorted(), "seed \(seed): order")
+    }
+  }
+
+  @Test("keeps a row that can't be written, and says which; it goes on when what is wrong is put right")
+  func refusals() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t", configs: ["max.message.bytes": "1000"])
+      let relay = try OutboxRelay(database, to: broker.broker)
+      try await database.write { db in
+        try db.enqueue(ProducerRecord(topic: "t", value: [UInt8](repeating: 1, count: 2000)))
+        try db.enqueue(ProducerRecord(topic: "t", value: "behind"))
+      }
+      await #expect {
+        try await relay.moveCommitted()
+      } throws: {
+        ($0 as? EventLogError)?.code == .messageTooLarge && "\($0)".contains("rows 1 to")
+      }
+      try broker.admin.incrementalAlterConfigs("t", [.set("max.message.bytes", "5000")])
+      #expect(try await relay.moveCommitted() == 2)
+      try await database.write { try $0.enqueue(ProducerRecord(topic: "nowhere", value: "x")) }
+      await #expect {
+        try await relay.moveCommitted()
+      } throws: { ($0 as? EventLogError)?.code == .unknownTopicOrPartition }
+      try broker.admin.createTopic("nowhere")
+      #expect(try await relay.moveCommitted() == 1)
+    }
+  }
+
+  @Test("has one relay at a time; a negative partition and missing tables are told")
+  func misuse() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      let old = try OutboxRelay(database, to: broker.broker)
+      let new = try OutboxRelay(database, to: broker.broker)
+      try await database.write { try $0.enqueue(ProducerRecord(topic: "t", value: "x")) }
+      await #expect {
+        try await old.moveCommitted()
+      } throws: { ($0 as? EventLogError)?.code == .producerFenced }
+      #expect(try await new.moveCommitted() == 1)
+      await #expect {
+        try await database.write { try $0.enqueue(ProducerRecord(topic: "t", partition: -1, value: "x")) }
+      } throws: { ($0 as? EventLogError)?.code == .illegalArgument }
+      let empty = try DatabaseQueue()
+      await #expect {
+        try await empty.write { try $0.enqueue(ProducerRecord(topic: "t", value: "x")) }
+      } throws: { ($0 as? EventLogError)?.code == .illegalState }
+      #expect(throws: EventLogError.self) { try OutboxRelay(database, to: broker.broker, outbox: "") }
+      #expect(throws: EventLogError.self) { try OutboxRelay(database, to: broker.broker, batchSize: 0) }
+    }
+  }
+}
