@@ -142,9 +142,10 @@ public final class TestBroker: Sendable {
 
   /// Ends the broker and opens its directory again. Producers and consumers of before are closed with it.
   ///
+  /// - Parameter prepare: called in between, to plan faults for the opening: a stop heals those of before.
   /// - Throws: `illegalState` for `powerCut` where the initializer was not told of it, and once the broker is closed; else as
   ///   `Broker.close` and `Broker.open`.
-  public func restart(after stop: Stop = .close) throws {
+  public func restart(after stop: Stop = .close, prepare: (FaultInjector) -> Void = { _ in }) throws {
     guard stop != .powerCut || hasPowerCuts else {
       throw EventLogError(.illegalState, "for power cuts, say powerCuts: true when the test broker is made")
     }
@@ -161,6 +162,7 @@ public final class TestBroker: Sendable {
       old.abandon()
       try faults.fileSystem.restorePower()
     }
+    prepare(faults)
     let new = try Broker.open(path, configuration, in: environment)
     state.withLock { state in
       state.broker = new

@@ -60,7 +60,7 @@ extension Producer {
   ///   transaction took longer than its timeout; `diskFull`: nothing was decided, and it can be called again.
   public func commitTransaction() async throws {
     let transaction = try requireTransactional()
-    accumulator.flush()
+    await accumulator.flush()
     let shot = OneShot<Void>()
     transaction.end(commits: true) { shot.complete($0) }
     try await shot.value()

@@ -4,10 +4,10 @@ internal import Synchronization
 
 /// Collects records that linger (`linger.ms`), so that those of one partition share a batch.
 final class RecordAccumulator: Sendable {
-  private let queues = Mutex<[TopicPartition: Queue]>([:])
-  private let context: StoreContext
   typealias Append = @Sendable (Span<Record>, PartitionLog) throws(EventLogError) -> AppendResult
 
+  private let queues = Mutex<[TopicPartition: Queue]>([:])
+  private let context: StoreContext
   private let appendBatch = Mutex<Append?>(nil)
   private let batchSize: Int
   private let linger: Int64
@@ -110,17 +110,36 @@ final class RecordAccumulator: Sendable {
   /// Appends everything that lingers, and waits until whoever sent it, and all before it, has been told of the append.
   func flush() async {
     var told: [OneShot<Void>] = []
-    for queue in queues.withLock({ Array($0.values) }) {
+    appendAll {
       let shot = OneShot<Void>()
-      queue.batch.withLock { batch in
-        append(&batch, of: queue)
-        queue.enqueue([{ shot.complete(.success(())) }])
-      }
-      queue.call()
       told.append(shot)
+      return { shot.complete(.success(())) }
     }
     // Where the waiting is cancelled, everything has been appended all the same.
     for shot in told { try? await shot.value() }
+  }
+
+  /// The same, blocking this thread.
+  func flush() {
+    var told: [Latch] = []
+    appendAll {
+      let latch = Latch()
+      told.append(latch)
+      return { latch.open() }
+    }
+    for latch in told { latch.wait() }
+  }
+
+  /// Appends everything that lingers; each partition's last call is one from `lastCall`.
+  private func appendAll(_ lastCall: () -> @Sendable () -> Void) {
+    for queue in queues.withLock({ Array($0.values) }) {
+      let call = lastCall()
+      queue.batch.withLock { batch in
+        append(&batch, of: queue)
+        queue.enqueue([call])
+      }
+      queue.call()
+    }
   }
 
   /// Gives everything up that lingers.

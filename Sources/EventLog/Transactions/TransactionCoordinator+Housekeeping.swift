@@ -46,7 +46,7 @@ extension TransactionCoordinator {
       var change = MetadataChange()
       var waiting: [TransactionEntry.Marker] = []
       for (id, entry) in state.entries where entry.isRowStale && !entry.isBusy && entry.failure == nil {
-        let left = entry.markers.filter { $0.log.durableOffset < $0.endOffset && $0.log.failure == nil }
+        let left = entry.markers.filter(\.isNeeded)
         if left.isEmpty, entry.participants.isEmpty || entry.state == .ongoing {
           change.noteEnd(of: id, &state)
         } else {
@@ -62,6 +62,7 @@ extension TransactionCoordinator {
       }
       return waiting
     }
+    // Where a sync has failed the decision stays: the next opening needs it.
     for marker in waiting { marker.log.whenDurable(upTo: marker.endOffset) { _ in } }
   }
 
@@ -115,7 +116,9 @@ extension TransactionCoordinator {
     state.withLock { state in
       var change = MetadataChange()
       for (id, entry) in state.entries
-      where entry.isRowStale && !entry.isBusy && entry.participants.isEmpty && entry.failure == nil {
+      where entry.isRowStale && !entry.isBusy && entry.participants.isEmpty && entry.failure == nil
+        && !entry.markers.contains(where: \.isNeeded)
+      {
         change.noteEnd(of: id, &state)
       }
       return change

@@ -14,6 +14,11 @@ struct TransactionEntry {
   struct Marker {
     var log: PartitionLog
     var endOffset: Int64
+
+    /// Whether the decision has to stay: until the marker is on the disk, or its topic is deleted.
+    var isNeeded: Bool {
+      log.durableOffset < endOffset && log.failure?.code != .unknownTopicOrPartition
+    }
   }
 
   var producerID: Int64

@@ -25,7 +25,7 @@ struct TransactionRecovery {
     let open = openTransactions(topics)
     let isOffline = offlinePartitions(topics)
     var entries: [String: TransactionEntry] = [:]
-    var touched: [(log: PartitionLog, id: String)] = []
+    var touched: [(marker: TransactionEntry.Marker, id: String)] = []
     var ended: Set<String> = []
     for row in rows {
       var entry = TransactionEntry(row)
@@ -41,10 +41,10 @@ struct TransactionRecovery {
         let kind: ControlRecord.Kind = isDecided ? .commit : .abort
         let epoch = isDecided ? transaction.producer.producerEpoch : entry.epoch
         do throws(EventLogError) {
-          try transaction.log.appendMarker(
+          let result = try transaction.log.appendMarker(
             ControlRecord(kind: kind, coordinatorEpoch: TransactionCoordinator.coordinatorEpoch),
             producerID: row.producerID, producerEpoch: epoch)
-          touched.append((transaction.log, row.id))
+          touched.append((.init(log: transaction.log, endOffset: result.nextOffset), row.id))
         } catch {
           context.warn(error)
           failed = kind
@@ -65,14 +65,16 @@ struct TransactionRecovery {
       entries[row.id] = entry
     }
     // Decisions are let go only once all of their markers are on the disk.
-    for (log, id) in touched {
+    for (marker, id) in touched {
       do throws(EventLogError) {
-        try log.flush()
+        try marker.log.waitUntilDurable(upTo: marker.endOffset)
       } catch {
         context.warn(error)
         ended.remove(id)
+        entries[id]?.isRowStale = true
       }
     }
+    for (marker, id) in touched where !ended.contains(id) { entries[id]?.markers.append(marker) }
     var change = MetadataChange()
     change.transactions = ended.sorted().compactMap { id in entries[id]?.stored(id) }
     try metadata.write(change)

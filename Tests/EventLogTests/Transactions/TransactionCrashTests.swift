@@ -106,12 +106,45 @@ struct TransactionCrashTests {
           broker.broker.stopTransactions(after: steps)
           _ = await transaction(producer, "second", 2)
           // The opening's own syncs fail: it warns, or can't open.
-          broker.faults.fail(.sync, nth: nth, times: 1)
-          try? broker.restart(after: .kill)
+          try? broker.restart(after: .kill) { $0.fail(.sync, nth: nth, times: 1) }
           try broker.restart(after: .powerCut)
           let isThere = try await counts(broker, "\(steps), \(nth)")
           #expect(isThere)
         }
+      }
+    }
+  }
+
+  @Test("a decision stays until its markers are on the disk, also where their sync has failed")
+  func failedMarkers() async throws {
+    try await withTestBroker(clock: TestClock(), powerCuts: true) { broker in
+      let producer = try await prepare(broker)
+      broker.faults.fail(.sync, nth: 1, times: nil)
+      let result = await transaction(producer, "second", 2)
+      #expect(throws: (any Error).self) { try result.get() }
+      // Now the housekeeping has its turn.
+      try await broker.advance(by: .seconds(5))
+      try broker.restart(after: .powerCut)
+      #expect(try await !counts(broker, "a failed sync, the housekeeping, a power cut"))
+    }
+  }
+
+  @Test("an opening that cannot sync its markers keeps the decision, also beside later transactions")
+  func failedMarkersOfRecovery() async throws {
+    for nth in 1...8 {
+      try await withTestBroker(clock: TestClock(), powerCuts: true) { broker in
+        _ = try await prepare(broker)
+        try? broker.restart(after: .powerCut) { $0.fail(.sync, nth: nth, times: 1) }
+        if let next = try? await broker.transactionalProducer("t") {
+          try? next.beginTransaction()
+          for partition in 0..<3 {
+            _ = try? await next.send(ProducerRecord(topic: "out", partition: partition, value: "other"))
+          }
+          try? await next.abortTransaction()
+          try await broker.advance(by: .seconds(5))
+        }
+        try broker.restart(after: .powerCut)
+        #expect(try await !counts(broker, "the \(nth). sync of the opening fails"))
       }
     }
   }
