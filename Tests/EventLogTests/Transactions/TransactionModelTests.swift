@@ -38,7 +38,7 @@ private final class History {
   init(seed: UInt64) throws {
     self.seed = seed
     random = SplitMix(seed: seed)
-    broker = try TestBroker(seed: seed, powerCuts: true)
+    broker = try TestBroker(clock: TestClock(), seed: seed, powerCuts: true)
     try broker.admin.createTopic("out", partitions: 3, configs: ["segment.bytes": "2000"])
     try broker.admin.createTopic("in")
     readers = (0..<4).map { Reader($0 < 2 ? .readCommitted : .readUncommitted) }
