@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -167,4 +168,15 @@ void limit_store_and_sync(void *base, int fd, const void *value, size_t value_si
     memcpy(p, value, value_size);
     fdatasync(fd);
   }
+}
+
+uint64_t limit_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+void limit_sleep_until(uint64_t time) {
+  struct timespec until = {(time_t)(time / 1000000000u), (long)(time % 1000000000u)};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }

@@ -39,6 +39,30 @@ package enum Varint {
     pointer += 1
   }
 
+  /// The longest encoding that `loadUsual` reads: numbers below a million.
+  @inlinable package static var usualBytes: Int { 3 }
+
+  /// Loads an encoding of at most `usualBytes`, which have to be readable, and moves `pointer` past it. False for a longer
+  /// one.
+  @inlinable @inline(__always)
+  package static func loadUsual(_ value: inout Int, from pointer: inout UnsafeRawPointer) -> Bool {
+    var encoded = UInt64(pointer.load(as: UInt8.self))
+    pointer += 1
+    if encoded >= 0x80 {
+      let second = UInt64(pointer.load(as: UInt8.self))
+      pointer += 1
+      encoded = (encoded & 0x7f) | (second & 0x7f) &<< 7
+      if second >= 0x80 {
+        let third = UInt64(pointer.load(as: UInt8.self))
+        guard third < 0x80 else { return false }
+        pointer += 1
+        encoded |= third &<< 14
+      }
+    }
+    value = Int(truncatingIfNeeded: unzigzag(encoded))
+    return true
+  }
+
   /// Loads an encoding of at most `maximumBytes` from `pointer`, below `end`, and moves `pointer` past it. False where
   /// the encoding is cut off or too long; `pointer` is of no use then.
   @inlinable @inline(__always)

@@ -18,7 +18,15 @@ size_t limit_encode(void *base, const void *key, const void *value, size_t value
 /// Goes over what limit_encode stored, checks every checksum, and sums every byte of the values by eights.
 uint64_t limit_decode(const void *base, size_t bytes);
 
-/// Stores a record and syncs, `count` times.
+/// Stores a record (or a batch) and syncs, `count` times.
 void limit_store_and_sync(void *base, int fd, const void *value, size_t value_size, size_t count);
+
+/// Compresses the same bytes `times` times: "gzip", "snappy", "lz4" or "zstd", at Kafka's default level. Returns the size.
+size_t limit_compress(const char *codec, const void *data, size_t size, size_t times);
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+uint64_t limit_now(void);
+/// Sleeps until then.
+void limit_sleep_until(uint64_t time);
 
 #endif

@@ -3,12 +3,15 @@ import Foundation
 
 extension Workloads {
   /// How many bytes of log the cleaner goes over in a second, beside what it takes to copy and sync as many.
-  static func compaction(records: Int) -> Workload {
-    let value = value(100)
+  static func compaction(_ size: Size) -> Workload {
+    let records = size.count(2_000_000)
+    let value = Payload(100).value
     return Workload(
+      id: "compaction",
       name: "compaction, bytes of input, keys of 16 B written five times, values of 100 B, batches of 100",
+      measures: [.rate("bytes a second")], rounds: 3,
       contenders: [
-        .init(name: "EventLog, eventlog compact") { directory in
+        .init(name: "EventLog, eventlog compact", kind: .eventLog) { directory in
           var configuration = BrokerConfiguration()
           configuration.logCleanerEnabled = false
           let broker = try Broker.open(directory + "/b", configuration)
@@ -29,21 +32,21 @@ extension Workloads {
           let again = try Broker.open(directory + "/b", configuration)
           let time = try seconds { _ = try again.admin.compact(partition) }
           try again.close()
-          return (Int(flushed), time)
+          return [Double(flushed) / time]
         },
-        .init(name: "limit: read, checksum-free, and write a fifth of as many bytes") { directory in
+        .init(name: "limit: read, checksum-free, and write a fifth of as many bytes", kind: .limit) { directory in
           let size = records * 127
           let path = directory + "/f"
-          FileManager.default.createFile(atPath: path, contents: Data(count: size))
+          _ = FileManager.default.createFile(atPath: path, contents: Data(count: size))
           let time = try seconds {
             let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             let copy = directory + "/g"
-            FileManager.default.createFile(atPath: copy, contents: bytes.prefix(size / 5))
+            _ = FileManager.default.createFile(atPath: copy, contents: bytes.prefix(size / 5))
             let handle = try FileHandle(forUpdating: URL(fileURLWithPath: copy))
             try handle.synchronize()
             try handle.close()
           }
-          return (size, time)
+          return [Double(size) / time]
         },
       ])
   }

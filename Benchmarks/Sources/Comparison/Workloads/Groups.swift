@@ -2,13 +2,17 @@ import EventLog
 import EventLogTesting
 
 extension Workloads {
+  static func groups(_ size: Size) -> [Workload] {
+    [rebalance(count: size.count(10)), firstDelivery(count: size.count(500))]
+  }
+
   /// A member leaves a group of 100 that reads 1,000 partitions, and another one joins: two rebalances, until every
   /// partition has its reader. One task polls all the members in turn, so that all of the work is counted.
-  static func rebalance(count: Int) -> Workload {
+  private static func rebalance(count: Int) -> Workload {
     func contender(
       _ name: String, _ assignors: [GroupAssignor], _ groupProtocol: GroupProtocol
     ) -> Workload.Contender {
-      .init(name: name) { _ in
+      .init(name: name, kind: .eventLog) { _ in
         var configuration = ConsumerConfiguration()
         configuration.group = "g"
         configuration.assignors = assignors
@@ -37,12 +41,12 @@ extension Workloads {
               try await settle()
             }
           }
-          return (2 * count, time)
+          return [Double(2 * count) / time]
         }
       }
     }
     return Workload(
-      name: "a rebalance of 1,000 partitions over 100 members",
+      id: "rebalance", name: "a rebalance of 1,000 partitions over 100 members",
       contenders: [
         contender("range", [.range], .classic), contender("sticky", [.sticky], .classic),
         contender("cooperative-sticky", [.cooperativeSticky], .classic),
@@ -51,9 +55,9 @@ extension Workloads {
   }
 
   /// From subscribing to the first record in hand, in a group of its own.
-  static func firstDelivery(count: Int) -> Workload {
+  private static func firstDelivery(count: Int) -> Workload {
     func contender(_ name: String, _ groupProtocol: GroupProtocol) -> Workload.Contender {
-      .init(name: name) { _ in
+      .init(name: name, kind: .eventLog) { _ in
         var configuration = ConsumerConfiguration()
         configuration.autoOffsetReset = .earliest
         configuration.groupProtocol = groupProtocol
@@ -67,12 +71,12 @@ extension Workloads {
               consumers.append(consumer)
             }
           }
-          return (count, time)
+          return [Double(count) / time]
         }
       }
     }
     return Workload(
-      name: "subscribed, and the first record read",
+      id: "first-delivery", name: "subscribed, and the first record read",
       contenders: [contender("classic", .classic), contender("group.protocol=consumer", .consumer)])
   }
 }

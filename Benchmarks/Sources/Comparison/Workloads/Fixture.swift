@@ -2,11 +2,12 @@ import EventLogTesting
 
 extension Workloads {
   /// What a test suite does over and over: a broker of its own, some records through a group, and nothing left.
-  static func fixture(count: Int) -> Workload {
-    Workload(
-      name: "a test broker opened, ten records through a group, and closed",
+  static func fixture(_ size: Size) -> Workload {
+    let count = size.count(1_000)
+    return Workload(
+      id: "fixture", name: "a test broker opened, ten records through a group, and closed",
       contenders: [
-        .init(name: "EventLogTesting") { _ in
+        .init(name: "EventLogTesting", kind: .eventLog) { _ in
           let time = try await seconds {
             for _ in 0..<count {
               try await withTestBroker { broker in
@@ -20,7 +21,7 @@ extension Workloads {
               }
             }
           }
-          return (count, time)
+          return [Double(count) / time]
         }
       ])
   }

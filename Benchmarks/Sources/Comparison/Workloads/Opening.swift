@@ -1,0 +1,95 @@
+import CPeers
+import EventLog
+import Foundation
+
+/// A process writes and is killed; how long until another has opened what it left, and read from it?
+extension Workloads {
+  static func opening(_ size: Size) -> [Workload] {
+    let bytes = size.count(2 << 30)
+    return [
+      Workload(
+        id: "reopen",
+        name: "reopen after kill -9, \(size.scale == 1 ? "2 GB" : "\(bytes >> 20) MiB"), 16 partitions, 1 KiB",
+        measures: [.seconds("until the first record is read")], rounds: 3,
+        targets: [.peer("RocksDB", 2), .peer("Redis", 2)],
+        contenders: [
+          .init(name: "EventLog", kind: .eventLog) { directory in
+            guard try Child.start(["fill", "EventLog", directory, "\(bytes)"], kills: true) != nil else { return nil }
+            var broker: Broker?
+            let time = try seconds {
+              broker = try Broker.open(directory + "/eventlog")
+              let consumer = try broker?.consumer()
+              try consumer?.assign((0..<Child.partitionCount).map { TopicPartition("t", $0) })
+              try consumer?.seekToBeginning()
+              guard try consumer?.read().isEmpty == false else { throw PeerError(description: "nothing was read") }
+            }
+            try broker?.close()
+            return [time]
+          }
+        ]
+          + peers(.unsynced, where: { !$0.isServer }) { peer, directory in
+            guard try Child.start(["fill", peer.name, directory, "\(bytes)"], kills: true) != nil else { return nil }
+            return [try timeToReopen(peer, directory)]
+          }
+          + peers(.unsynced, where: { $0.name.hasPrefix("Redis") }) { peer, directory in
+            try reopenRedis(peer, directory, bytes)
+          })
+    ]
+  }
+
+  private static func timeToReopen(_ peer: Peer, _ directory: String) throws -> Double {
+    // What closing takes is not part of it.
+    var opened: (PeerStore, PeerSession)?
+    let time = try seconds {
+      let store = try peer.reopen(directory)
+      let session = try store.connect()
+      guard try session.receive(1) == 1 else { throw PeerError(description: "\(peer.name): nothing was read") }
+      opened = (store, session)
+    }
+    withExtendedLifetime(opened) {}
+    return time
+  }
+
+  /// With a server of its own, since it is to be killed.
+  private static func reopenRedis(_ peer: Peer, _ directory: String, _ bytes: Int) throws -> [Double]? {
+    guard let shared = getenv("BENCHMARK_REDIS_SOCKET").map({ String(cString: $0) }) else { return nil }
+    defer { setenv("BENCHMARK_REDIS_SOCKET", shared, 1) }
+    setenv("BENCHMARK_REDIS_SOCKET", directory + "/redis", 1)
+    let arguments = [
+      "redis-server", "--port", "0", "--unixsocket", directory + "/redis", "--dir", directory, "--appendonly", "yes",
+      "--appendfsync", "no", "--save", "", "--auto-aof-rewrite-percentage", "0",
+    ]
+    func start() throws -> Process {
+      let process = Process()
+      process.executableURL = URL(filePath: "/usr/bin/env")
+      process.arguments = arguments
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      return process
+    }
+    let first = try start()
+    let filled = try Child.start(["fill", peer.name, directory, "\(bytes)"], kills: true)
+    kill(first.processIdentifier, SIGKILL)
+    first.waitUntilExit()
+    guard filled != nil else { return nil }
+    var second: Process?
+    // Closing, which empties the server, is not part of it.
+    var opened: (PeerStore, PeerSession)?
+    defer {
+      withExtendedLifetime(opened) {}
+      opened = nil
+      if let second {
+        kill(second.processIdentifier, SIGKILL)
+        second.waitUntilExit()
+      }
+    }
+    let time = try seconds {
+      second = try start()
+      let store = try peer.reopen(directory)
+      let session = try store.connect()
+      opened = (store, session)
+      guard try session.receive(1) == 1 else { throw PeerError(description: "Redis: nothing was read") }
+    }
+    return [time]
+  }
+}
