@@ -22,11 +22,14 @@ package struct FileStatus: Sendable {
   package var size: Int64
   /// Milliseconds since 1970.
   package var modified: Int64
+  /// How many names the file has.
+  package var linkCount: Int
 
-  package init(kind: FileKind, size: Int64, modified: Int64) {
+  package init(kind: FileKind, size: Int64, modified: Int64, linkCount: Int = 1) {
     self.kind = kind
     self.size = size
     self.modified = modified
+    self.linkCount = linkCount
   }
 }
 

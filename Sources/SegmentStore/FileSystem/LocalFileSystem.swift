@@ -143,7 +143,7 @@ package struct LocalFileSystem: FileSystem {
       default: .other
       }
     let modified = Int64(info.st_mtim.tv_sec) * 1000 + Int64(info.st_mtim.tv_nsec) / 1_000_000
-    return FileStatus(kind: kind, size: Int64(info.st_size), modified: modified)
+    return FileStatus(kind: kind, size: Int64(info.st_size), modified: modified, linkCount: Int(info.st_nlink))
   }
 
   package func list(_ path: String) throws(EventLogError) -> [String] {

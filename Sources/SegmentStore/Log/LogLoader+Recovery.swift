@@ -20,6 +20,8 @@ extension LogLoader {
         continue
       }
       let scan = try scan(candidate)
+      let goesOn = nextBase.map { isConnected(scan, to: $0) } ?? false
+      if scan.end < Int64(candidate.size) || !goesOn { try own(candidate) }
       try cut(candidate, to: scan.end, why: scan.why)
       wasTruncated = wasTruncated || scan.isTorn
       let recovered = Segment(files: candidate.files, size: Int(scan.end), createdAt: candidate.createdAt)
@@ -28,7 +30,7 @@ extension LogLoader {
       // Which segment's sync failed is not known: none that was written since the recovery point can be trusted.
       if mayHaveLostPages { try replaceByCopy(recovered) }
       try sync(candidate.files.log)
-      if let nextBase, isConnected(scan, to: nextBase) {
+      if goesOn {
         var index = scan.index
         index.close()
         try IndexFile.write(index.offsets, index.times, candidate.files, fileSystem)
@@ -233,6 +235,13 @@ extension LogLoader {
     let file = try fileSystem.open(segment.files.log, .readWrite)
     defer { fileSystem.close(file) }
     try fileSystem.truncate(file, to: end, path: segment.files.log)
+  }
+
+  /// A file that has another name is a backup's too, or that of the store whose backup this is: who is about to change it
+  /// gets one of its own.
+  func own(_ segment: Segment) throws(EventLogError) {
+    guard let status = try fileSystem.status(segment.files.log), status.linkCount > 1 else { return }
+    try replaceByCopy(segment)
   }
 
   /// What a process that died left in the page cache is made durable before anybody sees it.

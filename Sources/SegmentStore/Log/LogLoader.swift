@@ -94,6 +94,7 @@ struct LogLoader {
     var segments: [Segment] = []
     for base in bases { segments.append(try segment(base)) }
     guard let active = segments.last else { return nil }
+    try own(active)
     if active.size == 0 {
       guard end == last else { return nil }
       return Result(
