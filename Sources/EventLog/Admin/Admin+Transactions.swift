@@ -72,13 +72,26 @@ extension Admin {
     return result
   }
 
-  /// Transactions that partitions have open and that no transactional id of this store can end.
+  /// Transactions that partitions have open and that no transactional id of this store can end (KIP-664): of producers that
+  /// it does not know, or whose transaction, as it knows it, has nothing on that partition.
   public func findHangingTransactions() throws -> [HangingTransaction] {
     try broker.requireOpen()
     // What is open in the logs first: one that is begun meanwhile is known before it is in a log.
     let open = try openTransactions()
-    let known = Set(try descriptions().values.map(\.producerID))
-    return open.filter { !known.contains($0.producerID) }
+    guard !open.isEmpty else { return [] }
+    var known: [Int64: Set<TopicPartition>] = [:]
+    for description in try descriptions().values {
+      known[description.producerID, default: []].formUnion(description.partitions)
+    }
+    let candidates = Set(open.filter { !(known[$0.producerID]?.contains($0.topicPartition) ?? false) })
+    guard !candidates.isEmpty else { return [] }
+    // One that was ended meanwhile is open no more.
+    return try openTransactions().filter { open in
+      candidates.contains {
+        $0.topicPartition == open.topicPartition && $0.producerID == open.producerID
+          && $0.startOffset == open.startOffset
+      }
+    }
   }
 
   private func openTransactions() throws(EventLogError) -> [HangingTransaction] {
@@ -133,7 +146,7 @@ extension Admin {
         partition)
     }
     // One of this store ends on all of its partitions.
-    if try broker.transactions.abort(producerID: producerID) { return }
+    if try broker.transactions.abort(producerID: producerID, on: log) { return }
     let marker = ControlRecord(kind: .abort, coordinatorEpoch: coordinatorEpoch ?? producer.coordinatorEpoch ?? 0)
     let result = try log.appendMarker(
       marker, producerID: producerID, producerEpoch: epoch ?? producer.producerEpoch, isDurable: true)

@@ -21,8 +21,9 @@ extension Consumer {
   /// Commits the given offsets: the next one to read of each partition, with metadata if you like. They are taken as they
   /// are, also for partitions that this consumer does not have, and in either direction.
   ///
-  /// - Throws: as `commit()`; `offsetMetadataTooLarge`, `unknownTopicOrPartition`, `illegalArgument` for a negative offset;
-  ///   `timeout` after `default.api.timeout.ms`: the commit may still happen.
+  /// - Throws: as `commit()`; `offsetMetadataTooLarge` where some metadata has more than `offset.metadata.max.bytes`: the
+  ///   offsets of the other partitions are committed then; `unknownTopicOrPartition`, `illegalArgument` for a negative
+  ///   offset: nothing is committed then; `timeout` after `default.api.timeout.ms`: the commit may still happen.
   public func commit(_ offsets: [TopicPartition: OffsetAndMetadata]) async throws {
     try await commit(offsets, timeout: configuration.defaultAPITimeout, isCalled: true)
     runCommitCallbacks()
@@ -234,14 +235,6 @@ extension Consumer {
       try requireOpen(state)
       return (state.membership, state.subscription.ofGroup != nil)
     }
-    for (topicPartition, offset) in offsets
-    where offset.metadata.utf8.count > broker.configuration.offsetMetadataMaxBytes {
-      throw EventLogError(
-        .offsetMetadataTooLarge,
-        "the metadata has \(offset.metadata.utf8.count) bytes; offset.metadata.max.bytes allows "
-          + "\(broker.configuration.offsetMetadataMaxBytes)"
-      ).at(topicPartition)
-    }
     if isMember, isCalled, !isInCallback, configuration.groupProtocol == .classic, membership.isJoining {
       throw EventLogError(
         .rebalanceInProgress,
@@ -259,11 +252,13 @@ extension Consumer {
         "the group went on without this member (\(error.code.name): \(error.message)); others may have "
           + "read these records too. Poll more often, or raise max.poll.interval.ms")
     }
+    let fitting = FittingOffsets(offsets, limit: broker.configuration.offsetMetadataMaxBytes)
+    if let refusal = fitting.refusal, fitting.offsets.isEmpty { throw refusal }
     let commits = commits
     commits.begin()
     do throws(EventLogError) {
-      try broker.offsets.commit(group, offsets) { error in
-        completion(error)
+      try broker.offsets.commit(group, fitting.offsets) { error in
+        completion(error ?? fitting.refusal)
         commits.end()
       }
     } catch {

@@ -107,24 +107,19 @@ extension Producer {
   ///   - offsets: the next offset to read of each partition.
   ///   - group: `Consumer.groupMetadata` of who has read them.
   /// - Throws: `illegalState` where no transaction is open; `commitFailed` where the group went on without that member,
-  ///   `fencedInstanceID`: abort the transaction, others have these partitions now; `offsetMetadataTooLarge`,
+  ///   `fencedInstanceID`: abort the transaction, others have these partitions now; `offsetMetadataTooLarge` where some
+  ///   metadata has more than `offset.metadata.max.bytes`: the transaction can only be aborted then;
   ///   `unknownTopicOrPartition`, `producerFenced`.
   public func sendOffsets(
     _ offsets: [TopicPartition: OffsetAndMetadata], to group: ConsumerGroupMetadata
   ) throws {
     let transaction = try requireTransactional()
     guard !offsets.isEmpty else { return }
-    try noting { () throws(EventLogError) in
-      try checkMember(group)
-      let limit = broker.configuration.offsetMetadataMaxBytes
-      for (partition, offset) in offsets where offset.metadata.utf8.count > limit {
-        throw EventLogError(
-          .offsetMetadataTooLarge,
-          "the metadata has \(offset.metadata.utf8.count) bytes; offset.metadata.max.bytes allows \(limit)"
-        ).at(partition)
-      }
-    }
-    try transaction.add(offsets, of: group.group)
+    try noting { () throws(EventLogError) in try checkMember(group) }
+    let fitting = FittingOffsets(offsets, limit: broker.configuration.offsetMetadataMaxBytes)
+    if !fitting.offsets.isEmpty { try transaction.add(fitting.offsets, of: group.group) }
+    // After the others, which are held until the transaction is aborted.
+    if let refusal = fitting.refusal { try noting { () throws(EventLogError) in throw refusal } }
   }
 
   private func checkMember(_ metadata: ConsumerGroupMetadata) throws(EventLogError) {

@@ -63,48 +63,79 @@ public final class ReadProcessWrite: Sendable {
     guard !records.isEmpty else { return 0 }
     var attempt = 0
     while true {
-      do {
+      do throws(Failure) {
         try await write(records, transform)
         return records.count
-      } catch let error as EventLogError where error.code == .commitFailed {
-        // Others have these partitions now, and begin where the last transaction ended.
-        return 0
-      } catch let error as EventLogError where error.isFatal {
-        throw error
-      } catch is CancellationError {
-        rewind(records)
-        throw CancellationError()
       } catch {
         attempt += 1
-        guard attempt <= retries else {
-          rewind(records)
-          throw error
-        }
+        if error.canBeTriedAgain, attempt <= retries { continue }
+        // Nothing of it counts. Whoever has the partitions now begins where the last transaction ended, and so does this one.
+        rewind(records)
+        if error.isLossOfPartitions { return 0 }
+        throw error.told
       }
+    }
+  }
+
+  /// Why a transaction came to nothing.
+  private struct Failure: Error {
+    var cause: any Error
+    /// Of the transform, whose errors say nothing of this producer and this group, whatever they are called.
+    var isOfTransform = false
+    /// Whether the transaction was ended, so that another can be begun.
+    var isAborted = true
+
+    private var code: EventLogError.Code? { isOfTransform ? nil : (cause as? EventLogError)?.code }
+
+    var canBeTriedAgain: Bool {
+      guard isAborted, !(cause is CancellationError), !isLossOfPartitions else { return false }
+      return isOfTransform || !((cause as? EventLogError)?.isFatal ?? false)
+    }
+
+    var isLossOfPartitions: Bool { code == .commitFailed }
+
+    /// A partition knows only that the epoch is an old one.
+    var told: any Error {
+      guard code == .invalidProducerEpoch || code == .invalidProducerIDMapping else { return cause }
+      return EventLogError(
+        .producerFenced,
+        "another instance with this transactional.id was started, or the transaction took longer than "
+          + "transaction.timeout.ms: close this one (\(cause))")
     }
   }
 
   private func write(
     _ records: ConsumerRecords, _ transform: (ConsumerRecord) async throws -> [ProducerRecord]
-  ) async throws {
-    try producer.beginTransaction()
-    // Neither is given up when this task is cancelled: what became of the records has to be known.
+  ) async throws(Failure) {
+    var isOfTransform = false
     let producer = producer
     do {
+      try producer.beginTransaction()
       for record in records {
-        for output in try await transform(record) { try await producer.send(output) }
+        isOfTransform = true
+        let outputs = try await transform(record)
+        isOfTransform = false
+        for output in outputs { try await producer.send(output) }
       }
       try producer.sendOffsets(Self.offsets(behind: records), to: try membership())
+      // Neither this nor the abort is given up when this task is cancelled: what became of the records has to be known.
       try await Task { try await producer.commitTransaction() }.value
     } catch {
-      try? await Task { try await producer.abortTransaction() }.value
-      throw error
+      var failure = Failure(cause: error, isOfTransform: isOfTransform)
+      do { try await Task { try await producer.abortTransaction() }.value } catch { failure.isAborted = false }
+      throw failure
     }
   }
 
   /// Ends: leaves the group, and aborts what is open.
   public func close() async throws {
-    try await producer.close()
+    do {
+      try await producer.close()
+    } catch {
+      // Others are to have its partitions all the same.
+      try? await consumer.close()
+      throw error
+    }
     try await consumer.close()
   }
 

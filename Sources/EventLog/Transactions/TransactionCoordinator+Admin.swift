@@ -20,9 +20,13 @@ extension TransactionCoordinator {
     try fenceAndWait(id)
   }
 
-  /// The same for the id that a producer id belongs to; false where it belongs to none.
-  func abort(producerID: Int64) throws(EventLogError) -> Bool {
-    let id = state.withLock { state in state.entries.first { $0.value.producerID == producerID }?.key }
+  /// The same for the id whose producer has a transaction open on a partition; false where there is none.
+  func abort(producerID: Int64, on log: PartitionLog) throws(EventLogError) -> Bool {
+    let key = ObjectIdentifier(log)
+    let id = state.withLock { state in
+      // The id alone says nothing: what was imported may have the ids of another store.
+      state.entries.first { $0.value.producerID == producerID && $0.value.participants[key] != nil }?.key
+    }
     guard let id else { return false }
     try fenceAndWait(id)
     return true

@@ -30,8 +30,6 @@ package struct LogCleaner: Sendable {
     package var loadFactor = 0.9
     /// `log.cleaner.io.max.bytes.per.second`; nil for no limit.
     package var bytesPerSecond: Double?
-    /// `producer.id.expiration.ms`
-    package var producerExpirationMilliseconds: Int64 = 86_400_000
 
     package init() {}
   }
@@ -122,7 +120,9 @@ package struct LogCleaner: Sendable {
   private func scan(
     _ log: PartitionLog, _ segments: [Segment], _ range: CleanableRange
   ) throws(EventLogError) -> CleanerScan {
-    var scan = CleanerScan(firstDirtyOffset: range.firstDirtyOffset)
+    var scan = CleanerScan(
+      firstDirtyOffset: range.firstDirtyOffset, producerExpiration: context.producerIDExpiration,
+      producersKept: context.producersKept)
     let end = log.highWatermark
     for (index, segment) in segments.enumerated() {
       try checkCancelled(log)
@@ -237,7 +237,7 @@ package struct LogCleaner: Sendable {
     return BatchCleaner.Verdict(
       dropsRecords: dropsRecords,
       keepsEmpty: header.nextOffset == end
-        || scan.isLastOfActiveProducer(header, now: now, expiration: options.producerExpirationMilliseconds),
+        || scan.isLastOfActiveProducer(header, now: now),
       isMarkerOfEmptyTransaction: isControl && isDispensable)
   }
 

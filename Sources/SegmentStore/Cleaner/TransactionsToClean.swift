@@ -18,9 +18,16 @@ struct CleanerScan {
   /// How many records there are from the first dirty offset on.
   private(set) var dirtyRecords = 0
   private let firstDirtyOffset: Int64
+  private let producerExpiration: Int64
+  private let producersKept: Set<Int64>
 
-  init(firstDirtyOffset: Int64) {
+  /// - Parameters:
+  ///   - producerExpiration: `producer.id.expiration.ms`
+  ///   - producersKept: those that have a name, and with it their sequence numbers for ever.
+  init(firstDirtyOffset: Int64, producerExpiration: Int64, producersKept: Set<Int64>) {
     self.firstDirtyOffset = firstDirtyOffset
+    self.producerExpiration = producerExpiration
+    self.producersKept = producersKept
   }
 
   mutating func add(_ batch: RecordBatchView) throws(EventLogError) {
@@ -57,11 +64,13 @@ struct CleanerScan {
     aborted.sort { $0.firstOffset < $1.firstOffset }
   }
 
-  /// Whether the batch is the last of a producer that may still write (`producer.id.expiration.ms`).
-  func isLastOfActiveProducer(_ header: RecordBatchHeader, now: Int64, expiration: Int64) -> Bool {
+  /// Whether the batch is the last of a producer that may still write.
+  func isLastOfActiveProducer(_ header: RecordBatchHeader, now: Int64) -> Bool {
     guard header.hasProducerID, let last = producers[header.producerID] else { return false }
     let (age, overflows) = now.subtractingReportingOverflow(last.timestamp)
-    guard last.isInTransaction || overflows || age < expiration else { return false }
+    let isActive =
+      last.isInTransaction || overflows || age < producerExpiration || producersKept.contains(header.producerID)
+    guard isActive else { return false }
     if let offset = last.dataOffset { return header.lastOffset == offset }
     return header.attributes.isControl && header.producerEpoch == last.epoch
   }

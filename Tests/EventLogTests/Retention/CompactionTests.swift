@@ -92,6 +92,35 @@ struct CompactionTests {
     }
   }
 
+  @Test("leaves a producer with a name its sequence numbers for ever, and others theirs for producer.id.expiration.ms")
+  func producers() async throws {
+    var configuration = BrokerConfiguration()
+    configuration.producerIDExpiration = .seconds(3600)
+    try await withTestBroker(configuration: configuration, clock: TestClock()) { broker in
+      try broker.admin.createTopic("t", configs: ["cleanup.policy": "compact"])
+      var named = ProducerConfiguration()
+      named.name = "importer"
+      let record = ProducerRecord(topic: "t", partition: 0, key: "k", value: "old")
+      for _ in 0..<3 { try await broker.producer(named).send(record) }
+      try await broker.producer().send(record)
+      try await broker.advance(by: .seconds(3601))
+      try await broker.produce("t", ["k": "new"])
+      try broker.admin.compact(partition)
+      #expect(try await values(broker) == ["k": "new"])
+      // Without snapshots, what is known of producers is what the log holds.
+      let directory = broker.path + "/t-0/"
+      try broker.restart(after: .kill) { _ in
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for file in files where file.hasSuffix(".snapshot") {
+          try? FileManager.default.removeItem(atPath: directory + file)
+        }
+      }
+      #expect(try broker.producer(named).nextSequence(of: partition) == 3)
+      #expect(
+        try broker.admin.describeProducers(partition).count == 2, "that of the last record, and the one with the name")
+    }
+  }
+
   @Test("understands a log that Kafka's own cleaner has left, and goes on with it")
   func kafkas() async throws {
     let source = Bundle.module.bundleURL.appendingPathComponent("kafka-segments/compacted-0").path

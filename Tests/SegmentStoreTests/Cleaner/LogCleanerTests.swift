@@ -232,6 +232,22 @@ struct LogCleanerTransactionTests {
     #expect(try world.batches().map(\.header.baseOffset) == [2, 3, 4])
   }
 
+  @Test("forgets a producer after the broker's producer.id.expiration.ms, and one with a name never")
+  func producerExpiration() throws {
+    for (isNamed, age, isKept) in [(false, 999, true), (false, 1000, false), (true, 1000, true), (true, 1 << 40, true)]
+    {
+      let world = try CleanerWorld(segments: [ProducerBatch.data(0, [("a", "1")], producer: 7, sequence: 10)])
+      try world.put("a", "2")
+      try world.roll()
+      world.now += Int64(age)
+      let context = StoreContext(producerIDExpiration: 1000)
+      defer { context.shutDown() }
+      if isNamed { context.keepProducer(7) }
+      _ = try LogCleaner(context: context).clean(world.log, try world.range(), now: world.now)
+      #expect(try world.batches().map(\.header.baseOffset) == (isKept ? [0, 1] : [1]), "\(isNamed), \(age)")
+    }
+  }
+
   @Test("drops aborted records at once, and does not let them stand for committed ones")
   func aborted() throws {
     let world = try CleanerWorld(segments: [
