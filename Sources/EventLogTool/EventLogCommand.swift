@@ -26,7 +26,8 @@ struct EventLogCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      TopicsCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupsCommand.self, ConfigsCommand.self,
+      TopicsCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupsCommand.self, TransactionsCommand.self,
+      ConfigsCommand.self,
       GetOffsetsCommand.self, DeleteRecordsCommand.self, LogDirsCommand.self, ImportCommand.self, DumpCommand.self,
       VerifyCommand.self, BackupCommand.self, RestoreCommand.self, RetentionCommand.self, CompactCommand.self,
       DemoCommand.self,

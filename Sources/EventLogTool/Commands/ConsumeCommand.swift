@@ -7,7 +7,9 @@ struct ConsumeCommand: AsyncParsableCommand {
     discussion: """
       Without --follow it ends at the log end as it stood when it started. Without --group it only looks, also while \
       another process owns the directory. With --group it takes the directory as its owner, and commits what it has \
-      printed. A partition with a damaged record is printed up to there, the others whole, and the exit status is 1.
+      printed. A partition with a damaged record is printed up to there, the others whole, and the exit status is 1. \
+      --isolation read_committed leaves out what was aborted, and ends, or waits, where the first open transaction \
+      begins. Whoever takes the directory as its owner, with --group, aborts what a dead owner left open.
       """)
 
   @OptionGroup var store: StoreOptions
@@ -23,6 +25,10 @@ struct ConsumeCommand: AsyncParsableCommand {
       committed nothing.
       """)
   var from: StartPosition = .beginning
+  @Option(
+    name: [.customLong("isolation"), .customLong("isolation-level")],
+    help: "What to print of transactions: read_uncommitted, everything; read_committed, what was committed.")
+  var isolation: Isolation = .readUncommitted
   @Flag(name: .long, help: "Go on, and wait for more.") var follow = false
   @Option(name: [.customLong("max"), .customShort("c")], parsing: .unconditional, help: "End after so many records.")
   var max: Int?
@@ -83,6 +89,7 @@ struct ConsumeCommand: AsyncParsableCommand {
   ) async throws {
     var configuration = ConsumerConfiguration()
     configuration.autoOffsetReset = .earliest
+    configuration.isolation = isolation
     let consumer = try broker.consumer(configuration)
     try consumer.assign(partitions)
     var ends: [TopicPartition: Int64] = [:]
@@ -123,6 +130,7 @@ struct ConsumeCommand: AsyncParsableCommand {
   ) async throws {
     var configuration = ConsumerConfiguration()
     configuration.enableAutoCommit = false
+    configuration.isolation = isolation
     configuration.autoOffsetReset = .earliest
     if case .end = from { configuration.autoOffsetReset = .latest }
     var consumers: [Consumer] = []
@@ -132,7 +140,8 @@ struct ConsumeCommand: AsyncParsableCommand {
     var ends: [TopicPartition: Int64] = [:]
     for partition in partitions {
       do {
-        ends[partition] = try broker.admin.listOffsets([partition: .latest])[partition]??.offset ?? 0
+        ends[partition] =
+          try broker.admin.listOffsets([partition: .latest], isolation: isolation)[partition]??.offset ?? 0
       } catch let error as EventLogError {
         try failed.note(error, in: partition)
       }

@@ -22,6 +22,20 @@ extension CompressionType: ExpressibleByArgument {
   public var defaultValueDescription: String { name }
 }
 
+extension Isolation: ExpressibleByArgument {
+  public init?(argument: String) {
+    switch argument {
+    case "read_uncommitted": self = .readUncommitted
+    case "read_committed": self = .readCommitted
+    default: return nil
+    }
+  }
+
+  public static var allValueStrings: [String] { ["read_uncommitted", "read_committed"] }
+
+  public var defaultValueDescription: String { self == .readCommitted ? "read_committed" : "read_uncommitted" }
+}
+
 /// `name=value`, as in `--config retention.ms=1000`.
 struct KeyValue: ExpressibleByArgument {
   var name: String
