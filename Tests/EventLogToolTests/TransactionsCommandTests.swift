@@ -114,11 +114,9 @@ struct TransactionsCommandTests {
     let work = try StoreAtWork()
     defer { try? work.broker.close() }
     #expect(try work.broker.admin.listTransactions().map(\.state) == [.ongoing])
-    // A read-only broker goes by the decision in SQLite, which the owner lets go only some time later.
+    // The decision that came before is in SQLite still: the owner lets it go only some time later.
     let ongoing = try work.transactions("list", "--json", "--state", "Ongoing").lines
-    withKnownIssue("Admin takes a decision whose markers are all there for one that is under way") {
-      #expect(ongoing.count == 1)
-    }
+    #expect(ongoing.count == 1)
   }
 
   @Test("describes the producers of a partition")

@@ -58,18 +58,30 @@ extension Admin {
     let open = try openTransactions()
     var result: [String: TransactionDescription] = [:]
     for row in try broker.metadata.transactions() {
-      var entry = TransactionEntry(row)
       let own = open.filter { $0.producerID == row.producerID }
-      if !own.isEmpty, row.state != .prepareCommit { entry.state = .ongoing }
-      var description = entry.description(row.id)
-      description.partitions = Set(own.map(\.topicPartition))
-      for id in row.partitions.keys {
-        guard let name = broker.topicTable.name(of: id.topic) else { continue }
-        description.partitions.insert(TopicPartition(name, id.partition))
+      // The owner lets a decision go some time after its last marker; until then the logs say whether it is under way.
+      let decided = own.filter { isDecided($0, row) }
+      var entry = TransactionEntry(row)
+      if !own.isEmpty, decided.isEmpty {
+        entry.state = .ongoing
+        // No row tells when it began. It was before this.
+        entry.startedAt = own.map(\.lastTimestamp).min()
+      } else if row.state == .prepareCommit, decided.isEmpty {
+        entry.state = .completeCommit
       }
+      var description = entry.description(row.id)
+      description.partitions = Set((decided.isEmpty ? own : decided).map(\.topicPartition))
       result[row.id] = description
     }
     return result
+  }
+
+  /// Whether what is open on a partition is the transaction that the row decides to commit.
+  private func isDecided(_ open: HangingTransaction, _ row: StoredTransaction) -> Bool {
+    guard row.state == .prepareCommit, let topic = broker.topicTable.find(open.topicPartition.topic),
+      let written = row.partitions[PartitionID(topic.id, open.topicPartition.partition)]
+    else { return false }
+    return open.startOffset >= written.firstOffset && open.startOffset < written.endOffset
   }
 
   /// Transactions that partitions have open and that no transactional id of this store can end (KIP-664): of producers that
