@@ -251,28 +251,27 @@ public final class Producer: Sendable {
   private func finish() async throws {
     await accumulator.flush()
     if configuration.acks == .all {
-      // What is on the disk already may not have been told to everybody yet: this waits behind them.
-      let told = routes.withLock { Array($0.byName.values) }.flatMap { route in
-        route.topic.partitions.compactMap { partition -> OneShot<Void>? in
+      let logs = routes.withLock { Array($0.byName.values) }.flatMap { route in
+        route.topic.partitions.compactMap { partition -> PartitionLog? in
           guard case .log(let log) = partition else { return nil }
-          return durability(of: log, upTo: log.logEndOffset)
+          return log
         }
       }
+      let told = OneShot<Void>()
       // A failure is told to those who sent; here it only ends the waiting.
-      for shot in told { try? await shot.value() }
+      let countdown = Countdown(logs.count) { _ in told.complete(.success(())) }
+      // What is on the disk already may not have been told to everybody yet: this waits behind them.
+      for log in logs { log.whenDurable(upTo: log.logEndOffset) { countdown.count($0) } }
+      try? await told.value()
     }
     try Task.checkCancellation()
   }
 
   func durable(_ log: PartitionLog, upTo offset: Int64) async throws {
-    try await durability(of: log, upTo: offset).value()
-  }
-
-  private func durability(of log: PartitionLog, upTo offset: Int64) -> OneShot<Void> {
     let shot = OneShot<Void>()
     log.whenDurable(upTo: offset) { error in
       if let error { shot.complete(.failure(error)) } else { shot.complete(.success(())) }
     }
-    return shot
+    try await shot.value()
   }
 }

@@ -109,34 +109,26 @@ final class RecordAccumulator: Sendable {
 
   /// Appends everything that lingers, and waits until whoever sent it, and all before it, has been told of the append.
   func flush() async {
-    var told: [OneShot<Void>] = []
-    appendAll {
-      let shot = OneShot<Void>()
-      told.append(shot)
-      return { shot.complete(.success(())) }
-    }
+    let told = OneShot<Void>()
+    appendAll { told.complete(.success(())) }
     // Where the waiting is cancelled, everything has been appended all the same.
-    for shot in told { try? await shot.value() }
+    try? await told.value()
   }
 
   /// The same, blocking this thread.
   func flush() {
-    var told: [Latch] = []
-    appendAll {
-      let latch = Latch()
-      told.append(latch)
-      return { latch.open() }
-    }
-    for latch in told { latch.wait() }
+    let told = Latch()
+    appendAll { told.open() }
+    told.wait()
   }
 
-  /// Appends everything that lingers; each partition's last call is one from `lastCall`.
-  private func appendAll(_ lastCall: () -> @Sendable () -> Void) {
-    for queue in queues.withLock({ Array($0.values) }) {
-      let call = lastCall()
+  private func appendAll(_ told: @escaping @Sendable () -> Void) {
+    let queues = queues.withLock { Array($0.values) }
+    let countdown = Countdown(queues.count) { _ in told() }
+    for queue in queues {
       queue.batch.withLock { batch in
         append(&batch, of: queue)
-        queue.enqueue([call])
+        queue.enqueue([{ countdown.count(nil) }])
       }
       queue.call()
     }
