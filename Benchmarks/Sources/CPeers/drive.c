@@ -72,7 +72,7 @@ static void *receive_in_thread(void *argument) {
   receiver *it = argument;
   while (it->seen < it->count) {
     uint32_t before = atomic_load(&it->appended);
-    long got = it->peer->receive(it->session, 1000, it->peer->is_server, note, it);
+    long got = peer_receive(it->peer, it->session, 1000, it->peer->is_server, note, it);
     if (got < 0) {
       it->failed = 1;
       return NULL;

@@ -14,12 +14,15 @@ typedef struct {
 } store;
 
 typedef struct {
+  uint64_t position;
   store *store;
   leveldb_writebatch_t *batch;
   char *value;
   size_t capacity;
-  uint64_t position;
 } session;
+
+#define KV leveldb
+#include "leveldb_like.h"
 
 static void *open_store(const char *directory, int durability) {
   store *it = calloc(1, sizeof *it);
@@ -37,18 +40,7 @@ static void *open_store(const char *directory, int durability) {
   char *error = NULL;
   it->db = leveldb_open(it->options, directory, &error);
   if (error) return complain("LevelDB", error);
-  leveldb_iterator_t *last = leveldb_create_iterator(it->db, it->read);
-  leveldb_iter_seek_to_last(last);
-  size_t size;
-  if (leveldb_iter_valid(last)) {
-    uint64_t number;
-    const char *key = leveldb_iter_key(last, &size);
-    if (size == sizeof number) {
-      memcpy(&number, key, sizeof number);
-      it->next = big_endian(number) + 1;
-    }
-  }
-  leveldb_iter_destroy(last);
+  find_next(it);
   return it;
 }
 
@@ -91,43 +83,6 @@ static int append(void *context, const peer_record *record, size_t count) {
   return error ? -1 : 0;
 }
 
-static long read_from(store *it, uint64_t from, size_t max, peer_sink sink, void *context) {
-  leveldb_iterator_t *iterator = leveldb_create_iterator(it->db, it->read);
-  uint64_t key = big_endian(from);
-  long count = 0;
-  for (leveldb_iter_seek(iterator, (const char *)&key, sizeof key); leveldb_iter_valid(iterator) && (size_t)count < max;
-       leveldb_iter_next(iterator)) {
-    size_t key_size, size;
-    leveldb_iter_key(iterator, &key_size);
-    // The group's position sorts behind the records.
-    if (key_size != sizeof key) break;
-    const char *value = leveldb_iter_value(iterator, &size);
-    sink(context, value + KEY_SIZE, size - KEY_SIZE);
-    count++;
-  }
-  leveldb_iter_destroy(iterator);
-  return count;
-}
-
-static long replay(void *context, peer_sink sink, void *sink_context) {
-  return read_from(((session *)context)->store, 0, SIZE_MAX, sink, sink_context);
-}
-
-static long receive(void *context, size_t max, int waits, peer_sink sink, void *sink_context) {
-  (void)waits;
-  session *it = context;
-  long count = read_from(it->store, it->position, max, sink, sink_context);
-  if (count > 0) it->position += (uint64_t)count;
-  return count;
-}
-
-static int commit(void *context) {
-  session *it = context;
-  char *error = NULL;
-  leveldb_put(it->store->db, it->store->write, "~group", 6, (const char *)&it->position, sizeof it->position, &error);
-  return error ? -1 : 0;
-}
-
 const peer peer_leveldb = {
     .name = "LevelDB",
     .settings = {"sync=false, write_buffer_size and max_file_size 64 MiB, block_size 64 KiB, no compression; reads "
@@ -138,8 +93,7 @@ const peer peer_leveldb = {
     .connect = connect_session,
     .disconnect = disconnect,
     .append = append,
-    .replay = replay,
-    .receive = receive,
+    .read = read_from,
     .commit = commit,
 };
 #endif

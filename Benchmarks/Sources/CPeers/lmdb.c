@@ -13,8 +13,8 @@ typedef struct {
 } store;
 
 typedef struct {
-  store *store;
   uint64_t position;
+  store *store;
 } session;
 
 static void *open_store(const char *directory, int durability) {
@@ -68,7 +68,8 @@ static int append(void *context, const peer_record *record, size_t count) {
   return mdb_txn_commit(txn) == 0 ? 0 : -1;
 }
 
-static long read_from(store *it, uint64_t from, size_t max, peer_sink sink, void *context) {
+static long read_from(void *context, uint64_t from, size_t max, peer_sink sink, void *sink_context) {
+  store *it = ((session *)context)->store;
   MDB_txn *txn;
   MDB_cursor *cursor;
   if (mdb_txn_begin(it->env, NULL, MDB_RDONLY, &txn) != 0) return -1;
@@ -76,23 +77,11 @@ static long read_from(store *it, uint64_t from, size_t max, peer_sink sink, void
   MDB_val key = {sizeof from, &from}, value;
   long count = 0;
   for (int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE); code == 0 && (size_t)count < max; count++) {
-    sink(context, (const char *)value.mv_data + KEY_SIZE, value.mv_size - KEY_SIZE);
+    sink(sink_context, (const char *)value.mv_data + KEY_SIZE, value.mv_size - KEY_SIZE);
     code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   }
   mdb_cursor_close(cursor);
   mdb_txn_abort(txn);
-  return count;
-}
-
-static long replay(void *context, peer_sink sink, void *sink_context) {
-  return read_from(((session *)context)->store, 0, SIZE_MAX, sink, sink_context);
-}
-
-static long receive(void *context, size_t max, int waits, peer_sink sink, void *sink_context) {
-  (void)waits;
-  session *it = context;
-  long count = read_from(it->store, it->position, max, sink, sink_context);
-  if (count > 0) it->position += (uint64_t)count;
   return count;
 }
 
@@ -114,8 +103,7 @@ const peer peer_lmdb = {
     .connect = connect_session,
     .disconnect = free,
     .append = append,
-    .replay = replay,
-    .receive = receive,
+    .read = read_from,
     .commit = commit,
 };
 #endif

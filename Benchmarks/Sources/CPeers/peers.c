@@ -25,6 +25,18 @@ const peer *const *peer_list(void) {
   return list;
 }
 
+long peer_replay(const peer *peer, void *session, peer_sink sink, void *context) {
+  return peer->read ? peer->read(session, 0, SIZE_MAX, sink, context) : peer->replay(session, sink, context);
+}
+
+long peer_receive(const peer *peer, void *session, size_t max, int waits, peer_sink sink, void *context) {
+  if (!peer->read) return peer->receive(session, max, waits, sink, context);
+  uint64_t *received = session;
+  long count = peer->read(session, *received, max, sink, context);
+  if (count > 0) *received += (uint64_t)count;
+  return count;
+}
+
 void peer_sum(void *sum, const void *value, size_t size) {
   uint64_t total = 0;
   const uint8_t *bytes = value;

@@ -18,10 +18,13 @@ typedef struct {
 } store;
 
 typedef struct {
+  uint64_t position;
   store *store;
   rocksdb_writebatch_t *batch;
-  uint64_t position;
 } session;
+
+#define KV rocksdb
+#include "leveldb_like.h"
 
 static store *make(int durability) {
   store *it = calloc(1, sizeof *it);
@@ -63,18 +66,7 @@ static void *open_store(const char *directory, int durability) {
   char *error = NULL;
   it->db = rocksdb_open(it->options, directory, &error);
   if (error) return complain("RocksDB", error);
-  rocksdb_iterator_t *last = rocksdb_create_iterator(it->db, it->read);
-  rocksdb_iter_seek_to_last(last);
-  if (rocksdb_iter_valid(last)) {
-    size_t size;
-    uint64_t number;
-    const char *key = rocksdb_iter_key(last, &size);
-    if (size == sizeof number) {
-      memcpy(&number, key, sizeof number);
-      it->next = big_endian(number) + 1;
-    }
-  }
-  rocksdb_iter_destroy(last);
+  find_next(it);
   return it;
 }
 
@@ -103,43 +95,6 @@ static int append(void *context, const peer_record *record, size_t count) {
   }
   char *error = NULL;
   rocksdb_write(it->store->db, it->store->write, it->batch, &error);
-  return error ? -1 : 0;
-}
-
-static long read_from(store *it, uint64_t from, size_t max, peer_sink sink, void *context) {
-  rocksdb_iterator_t *iterator = rocksdb_create_iterator(it->db, it->read);
-  uint64_t key = big_endian(from);
-  long count = 0;
-  for (rocksdb_iter_seek(iterator, (const char *)&key, sizeof key); rocksdb_iter_valid(iterator) && (size_t)count < max;
-       rocksdb_iter_next(iterator)) {
-    size_t key_size, size;
-    rocksdb_iter_key(iterator, &key_size);
-    // The group's position sorts behind the records.
-    if (key_size != sizeof key) break;
-    const char *value = rocksdb_iter_value(iterator, &size);
-    sink(context, value + KEY_SIZE, size - KEY_SIZE);
-    count++;
-  }
-  rocksdb_iter_destroy(iterator);
-  return count;
-}
-
-static long replay(void *context, peer_sink sink, void *sink_context) {
-  return read_from(((session *)context)->store, 0, SIZE_MAX, sink, sink_context);
-}
-
-static long receive(void *context, size_t max, int waits, peer_sink sink, void *sink_context) {
-  (void)waits;
-  session *it = context;
-  long count = read_from(it->store, it->position, max, sink, sink_context);
-  if (count > 0) it->position += (uint64_t)count;
-  return count;
-}
-
-static int commit(void *context) {
-  session *it = context;
-  char *error = NULL;
-  rocksdb_put(it->store->db, it->store->write, "~group", 6, (const char *)&it->position, sizeof it->position, &error);
   return error ? -1 : 0;
 }
 
@@ -194,8 +149,7 @@ const peer peer_rocksdb = {
     .connect = connect_session,
     .disconnect = disconnect,
     .append = append,
-    .replay = replay,
-    .receive = receive,
+    .read = read_from,
     .commit = commit,
     .open_partitions = open_partitions,
     .append_to = append_to,

@@ -15,8 +15,8 @@ typedef struct {
 } store;
 
 typedef struct {
+  uint64_t position;
   store *store;
-  sqlite3_int64 position;
 } session;
 
 static int run(store *it, const char *sql) { return sqlite3_exec(it->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1; }
@@ -48,7 +48,7 @@ static void *open_store(const char *directory, int durability) {
   int code = sqlite3_prepare_v2(it->db, "BEGIN IMMEDIATE", -1, &it->begin, NULL);
   code |= sqlite3_prepare_v2(it->db, "COMMIT", -1, &it->end, NULL);
   code |= sqlite3_prepare_v2(it->db, "INSERT INTO queue (key, value) VALUES (?, ?)", -1, &it->insert, NULL);
-  code |= sqlite3_prepare_v2(it->db, "SELECT id, value FROM queue WHERE id > ? ORDER BY id LIMIT ?", -1, &it->select, NULL);
+  code |= sqlite3_prepare_v2(it->db, "SELECT value FROM queue WHERE id > ? ORDER BY id LIMIT ?", -1, &it->select, NULL);
   code |= sqlite3_prepare_v2(it->db, "INSERT OR REPLACE INTO positions VALUES ('group', ?)", -1, &it->save, NULL);
   return code ? complain("SQLite", sqlite3_errmsg(it->db)) : it;
 }
@@ -89,33 +89,25 @@ static int append(void *context, const peer_record *record, size_t count) {
   return code;
 }
 
-static long receive(void *context, size_t max, int waits, peer_sink sink, void *sink_context) {
-  (void)waits;
-  session *it = context;
-  sqlite3_stmt *select = it->store->select;
-  pthread_mutex_lock(&it->store->lock);
-  sqlite3_bind_int64(select, 1, it->position);
-  sqlite3_bind_int64(select, 2, (sqlite3_int64)max);
+// Rowids count from 1 without gaps: the first `from` records are those up to that one.
+static long read_from(void *context, uint64_t from, size_t max, peer_sink sink, void *sink_context) {
+  store *it = ((session *)context)->store;
+  pthread_mutex_lock(&it->lock);
+  sqlite3_bind_int64(it->select, 1, (sqlite3_int64)from);
+  sqlite3_bind_int64(it->select, 2, (sqlite3_int64)(max < INT64_MAX ? max : INT64_MAX));
   long count = 0;
   int code;
-  for (; (code = sqlite3_step(select)) == SQLITE_ROW; count++) {
-    it->position = sqlite3_column_int64(select, 0);
-    sink(sink_context, sqlite3_column_blob(select, 1), (size_t)sqlite3_column_bytes(select, 1));
-  }
-  sqlite3_reset(select);
-  pthread_mutex_unlock(&it->store->lock);
+  for (; (code = sqlite3_step(it->select)) == SQLITE_ROW; count++)
+    sink(sink_context, sqlite3_column_blob(it->select, 0), (size_t)sqlite3_column_bytes(it->select, 0));
+  sqlite3_reset(it->select);
+  pthread_mutex_unlock(&it->lock);
   return code == SQLITE_DONE ? count : -1;
-}
-
-static long replay(void *context, peer_sink sink, void *sink_context) {
-  session all = {((session *)context)->store, 0};
-  return receive(&all, INT64_MAX, 0, sink, sink_context);
 }
 
 static int commit(void *context) {
   session *it = context;
   pthread_mutex_lock(&it->store->lock);
-  sqlite3_bind_int64(it->store->save, 1, it->position);
+  sqlite3_bind_int64(it->store->save, 1, (sqlite3_int64)it->position);
   int code = step(it->store->save);
   pthread_mutex_unlock(&it->store->lock);
   return code;
@@ -158,8 +150,7 @@ const peer peer_sqlite = {
     .connect = connect_session,
     .disconnect = free,
     .append = append,
-    .replay = replay,
-    .receive = receive,
+    .read = read_from,
     .commit = commit,
     .open_partitions = open_partitions,
     .append_to = append_to,

@@ -11,10 +11,10 @@ typedef struct {
 } store;
 
 typedef struct {
+  uint64_t position;
   store *store;
   WT_SESSION *session;
   WT_CURSOR *append, *read, *positions;
-  uint64_t position;
   char *value;
   size_t capacity;
 } session;
@@ -83,8 +83,8 @@ static int append(void *context, const peer_record *record, size_t count) {
   return code ? -1 : 0;
 }
 
-static long read_from(session *it, uint64_t from, size_t max, peer_sink sink, void *context) {
-  WT_CURSOR *cursor = it->read;
+static long read_from(void *context, uint64_t from, size_t max, peer_sink sink, void *sink_context) {
+  WT_CURSOR *cursor = ((session *)context)->read;
   int exact;
   cursor->set_key(cursor, from);
   int code = cursor->search_near(cursor, &exact);
@@ -93,23 +93,11 @@ static long read_from(session *it, uint64_t from, size_t max, peer_sink sink, vo
   for (; code == 0 && (size_t)count < max; count++) {
     WT_ITEM item;
     if (cursor->get_value(cursor, &item) != 0) return -1;
-    sink(context, (const char *)item.data + KEY_SIZE, item.size - KEY_SIZE);
+    sink(sink_context, (const char *)item.data + KEY_SIZE, item.size - KEY_SIZE);
     if ((size_t)count + 1 < max) code = cursor->next(cursor);
   }
   cursor->reset(cursor);
   return code == 0 || code == WT_NOTFOUND ? count : -1;
-}
-
-static long replay(void *context, peer_sink sink, void *sink_context) {
-  return read_from(context, 0, SIZE_MAX, sink, sink_context);
-}
-
-static long receive(void *context, size_t max, int waits, peer_sink sink, void *sink_context) {
-  (void)waits;
-  session *it = context;
-  long count = read_from(it, it->position, max, sink, sink_context);
-  if (count > 0) it->position += (uint64_t)count;
-  return count;
 }
 
 static int commit(void *context) {
@@ -129,8 +117,7 @@ const peer peer_wiredtiger = {
     .connect = connect_session,
     .disconnect = disconnect,
     .append = append,
-    .replay = replay,
-    .receive = receive,
+    .read = read_from,
     .commit = commit,
 };
 #endif

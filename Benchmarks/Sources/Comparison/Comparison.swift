@@ -16,7 +16,7 @@ struct Comparison {
     defer { try? FileManager.default.removeItem(atPath: root) }
     let all = Workloads.all(options.size)
     for workload in all where options.includes(workload) {
-      let result = try await workload.run(rounds: options.size.rounds, root: root)
+      let result = try await workload.run(options.size, root: root)
       print(Report.text(of: result))
       fflush(nil)
       if let results = options.results { try Results(results).write(result) }
@@ -62,8 +62,11 @@ struct Size: Sendable {
   /// How long a contender may take for one round of a workload that can end at any time, in seconds.
   var limit: Double
 
-  static let full = Size(rounds: 5, scale: 1, limit: 0.5)
-  static let smoke = Size(rounds: 1, scale: 50, limit: 0.02)
+  /// How much page cache every contender is to find that the machine has really got.
+  var memory: Int
+
+  static let full = Size(rounds: 5, scale: 1, limit: 0.5, memory: 512 << 20)
+  static let smoke = Size(rounds: 1, scale: 50, limit: 0.02, memory: 0)
 
   func count(_ full: Int) -> Int { max(1, full / scale) }
 }

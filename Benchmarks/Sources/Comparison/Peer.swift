@@ -76,7 +76,7 @@ final class PeerStore {
 /// A thread's access to a store.
 final class PeerSession {
   private let store: PeerStore
-  private let functions: peer
+  private var functions: peer
   private let session: UnsafeMutableRawPointer
 
   fileprivate init(_ store: PeerStore) throws {
@@ -97,7 +97,7 @@ final class PeerSession {
   /// Reads everything, and returns how many records there were and the sum of their values.
   func replay() throws -> (count: Int, sum: UInt64) {
     var sum: UInt64 = 0
-    let count = functions.replay(session, peer_sum, &sum)
+    let count = peer_replay(&functions, session, peer_sum, &sum)
     guard count >= 0 else { throw failed("replay") }
     return (count, sum)
   }
@@ -106,7 +106,7 @@ final class PeerSession {
   @discardableResult
   func receive(_ max: Int) throws -> Int {
     var sum: UInt64 = 0
-    let count = functions.receive(session, max, 0, peer_sum, &sum)
+    let count = peer_receive(&functions, session, max, 0, peer_sum, &sum)
     guard count >= 0 else { throw failed("receive") }
     return count
   }

@@ -22,11 +22,8 @@ struct Workload {
     var run: (String) async throws -> [Double]?
   }
 
-  /// How much page cache every contender is to find that the machine has really got.
-  private var memory: Int { 512 << 20 }
-
-  func run(rounds: Int, root: String) async throws -> Result {
-    let rounds = self.rounds.map { min($0, rounds) } ?? rounds
+  func run(_ size: Size, root: String) async throws -> Result {
+    let rounds = rounds.map { min($0, size.rounds) } ?? size.rounds
     var values: [String: [[Double]]] = [:]
     for round in 0..<rounds {
       for contender in contenders {
@@ -34,7 +31,7 @@ struct Workload {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         // What the one before left to the kernel to write would slow this one's syncs.
         sync()
-        try warmMemory(root + "/warm", bytes: memory)
+        try warmMemory(root + "/warm", bytes: size.memory)
         if let measured = try await contender.run(directory) { values[contender.name, default: []].append(measured) }
         try FileManager.default.removeItem(atPath: directory)
       }

@@ -39,6 +39,9 @@ typedef struct {
   void (*disconnect)(void *session);
   /// Appends `count` copies of a record as one batch or transaction; returns when the level of durability is reached.
   int (*append)(void *session, const peer_record *record, size_t count);
+  /// Reads up to `max` records behind the first `from`. Returns how many. A peer that has it needs no `replay` and no
+  /// `receive`, and its sessions begin with a uint64_t: how many records were received.
+  long (*read)(void *session, uint64_t from, size_t max, peer_sink sink, void *context);
   /// Reads everything from the start. Returns how many records there were.
   long (*replay)(void *session, peer_sink sink, void *context);
   /// Reads up to `max` records after those read before; waits for one where `waits` (servers only). Returns how many.
@@ -57,6 +60,10 @@ const peer *const *peer_list(void);
 
 /// No store at all, but a ring in memory: what a futex hand-off takes by itself. Only for peer_latency.
 extern const peer peer_handoff;
+
+/// `replay` and `receive` of any peer.
+long peer_replay(const peer *peer, void *session, peer_sink sink, void *context);
+long peer_receive(const peer *peer, void *session, size_t max, int waits, peer_sink sink, void *context);
 
 /// `threads` threads, each appending one record a call, `each` times. Returns 0, or -1 where an append failed.
 int peer_append_from_threads(const peer *peer, void *store, int threads, size_t each, const peer_record *record);
