@@ -14,14 +14,15 @@ extension LogLoader {
     for (number, base) in bases.enumerated() {
       let isLast = number == bases.count - 1
       let nextBase = isLast ? nil : bases[number + 1]
-      let candidate = try segment(base)
+      let (candidate, isShared) = try segment(base)
       if let nextBase, nextBase <= checkpoint.recoveryPoint {
         segments.append(candidate)
         continue
       }
       let scan = try scan(candidate)
       let goesOn = nextBase.map { isConnected(scan, to: $0) } ?? false
-      if scan.end < Int64(candidate.size) || !goesOn { try own(candidate) }
+      // Who is about to cut it, or to append to it, gets a file of its own.
+      if isShared, scan.end < Int64(candidate.size) || !goesOn { try replaceByCopy(candidate) }
       try cut(candidate, to: scan.end, why: scan.why)
       wasTruncated = wasTruncated || scan.isTorn
       let recovered = Segment(files: candidate.files, size: Int(scan.end), createdAt: candidate.createdAt)
@@ -237,13 +238,6 @@ extension LogLoader {
     try fileSystem.truncate(file, to: end, path: segment.files.log)
   }
 
-  /// A file that has another name is a backup's too, or that of the store whose backup this is: who is about to change it
-  /// gets one of its own.
-  func own(_ segment: Segment) throws(EventLogError) {
-    guard let status = try fileSystem.status(segment.files.log), status.linkCount > 1 else { return }
-    try replaceByCopy(segment)
-  }
-
   /// What a process that died left in the page cache is made durable before anybody sees it.
   private func sync(_ path: String) throws(EventLogError) {
     let file = try fileSystem.open(path, .readWrite)
@@ -251,9 +245,10 @@ extension LogLoader {
     try fileSystem.syncData(file, path: path)
   }
 
-  /// After a failed sync, the kernel holds pages that it believes to be on the disk and that are not. Writing them to a
-  /// new file is the one thing that makes them durable.
-  private func replaceByCopy(_ segment: Segment) throws(EventLogError) {
+  /// Has the segment's bytes in a new file. After a failed sync, the kernel holds pages that it believes to be on the disk and
+  /// that are not: writing them anew is the one thing that makes them durable. And a file that has another name is a
+  /// backup's too, or that of the store whose backup this is: it must not be changed.
+  func replaceByCopy(_ segment: Segment) throws(EventLogError) {
     let path = segment.files.log
     let copy = path + ".tmp"
     let source = try fileSystem.open(path, .read)

@@ -71,7 +71,8 @@ struct LogLoader {
       nextOffset: files.baseOffset, logStartOffset: files.baseOffset, isIndexDirty: true)
   }
 
-  func segment(_ base: Int64) throws(EventLogError) -> Segment {
+  /// A segment as it lies there, and whether its file has another name.
+  func segment(_ base: Int64) throws(EventLogError) -> (segment: Segment, isShared: Bool) {
     let files = SegmentFiles(directory: directory, baseOffset: base)
     guard let status = try fileSystem.status(files.log), status.kind == .file else {
       throw EventLogError(.inputOutput, "a segment is no regular file; move it away", file: files.log)
@@ -80,7 +81,7 @@ struct LogLoader {
       throw EventLogError(
         .corruptMessage, "a segment has \(status.size) bytes; positions in it have 31 bits", file: files.log)
     }
-    return Segment(files: files, size: Int(status.size), createdAt: status.modified)
+    return (Segment(files: files, size: Int(status.size), createdAt: status.modified), status.linkCount > 1)
   }
 
   func logStart(_ first: Int64) -> Int64 { max(checkpoint.logStartOffset, first) }
@@ -92,9 +93,14 @@ struct LogLoader {
     _ bases: [Int64], last: Int64, expecting end: Int64
   ) throws(EventLogError) -> Result? {
     var segments: [Segment] = []
-    for base in bases { segments.append(try segment(base)) }
+    var isShared = false
+    for base in bases {
+      let found = try segment(base)
+      segments.append(found.segment)
+      isShared = found.isShared
+    }
     guard let active = segments.last else { return nil }
-    try own(active)
+    if isShared { try replaceByCopy(active) }
     if active.size == 0 {
       guard end == last else { return nil }
       return Result(
