@@ -15,7 +15,7 @@ extension TestBroker {
     }
     try await settle()
     let now = clock.time.monotonic.load(ordering: .acquiring)
-    let (target, overflow) = now.addingReportingOverflow(max(0, duration.wholeMilliseconds))
+    let (target, overflow) = now.addingReportingOverflow(max(0, duration.milliseconds))
     var hasMore = true
     while hasMore {
       hasMore = clock.time.step(towards: overflow ? .max : target)

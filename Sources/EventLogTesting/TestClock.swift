@@ -36,7 +36,7 @@ public final class TestClock: Sendable {
   /// What the timers give other threads to do may still be under way when this returns: `TestBroker.advance(by:)` waits
   /// for that too.
   public func advance(by duration: Duration) {
-    let milliseconds = duration.wholeMilliseconds
+    let milliseconds = duration.milliseconds
     guard milliseconds > 0 else { return }
     time.advance(milliseconds: milliseconds)
   }
@@ -51,19 +51,9 @@ public final class TestClock: Sendable {
   /// - Throws: `CancellationError`.
   public func untilTimer(in duration: Duration) async throws {
     let shot = OneShot<Void>()
-    let deadline = time.monotonic.load(ordering: .acquiring) + duration.wholeMilliseconds
+    let deadline = time.monotonic.load(ordering: .acquiring) + duration.milliseconds
     let watcher = time.whenScheduled(at: deadline) { shot.complete(.success(())) }
     defer { time.forget(watcher) }
     try await shot.value()
-  }
-}
-
-extension Duration {
-  /// Fractions are cut; what is too large for 64 bits is as large as that allows.
-  var wholeMilliseconds: Int64 {
-    let (seconds, attoseconds) = components
-    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-    let sum = product.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
-    return overflow || sum.overflow ? (seconds < 0 ? .min : .max) : sum.partialValue
   }
 }

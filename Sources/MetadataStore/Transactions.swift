@@ -50,6 +50,12 @@ package struct StoredTransaction: Sendable, Equatable {
     self.updatedAt = updatedAt
     self.partitions = partitions
   }
+
+  /// Whether it decides to commit the transaction that a partition has open from `start` on, and not one that came after.
+  package func decides(on partition: PartitionID, from start: Int64) -> Bool {
+    guard state == .prepareCommit, let written = partitions[partition] else { return false }
+    return start >= written.firstOffset && start < written.endOffset
+  }
 }
 
 /// A producer with a name, which keeps its id.

@@ -115,12 +115,7 @@ extension Admin {
       throw EventLogError(.illegalArgument, "a committed offset can't be negative", offset: offset.offset).at(partition)
     }
     let limit = broker.configuration.offsetMetadataMaxBytes
-    guard offset.metadata.utf8.count <= limit else {
-      throw EventLogError(
-        .offsetMetadataTooLarge,
-        "the metadata has \(offset.metadata.utf8.count) bytes, more than the \(limit) of offset.metadata.max.bytes"
-      ).at(partition)
-    }
+    if let refusal = offset.refusal(for: partition, limit: limit) { throw refusal }
   }
 
   private func subscribedTopics(_ group: String) -> Set<String> {

@@ -53,9 +53,12 @@ extension Admin {
     EventLogError(.transactionalIDNotFound, "there is no transactional.id \"\(id)\"")
   }
 
-  private func descriptions() throws(EventLogError) -> [String: TransactionDescription] {
+  /// - Parameter open: what the logs have open, where the caller has looked; only a read-only broker needs it.
+  private func descriptions(
+    open: [HangingTransaction]? = nil
+  ) throws(EventLogError) -> [String: TransactionDescription] {
     guard broker.isReadOnly else { return broker.transactions.descriptions() }
-    let open = try openTransactions()
+    let open = if let open { open } else { try openTransactions() }
     var result: [String: TransactionDescription] = [:]
     for row in try broker.metadata.transactions() {
       let own = open.filter { $0.producerID == row.producerID }
@@ -76,12 +79,9 @@ extension Admin {
     return result
   }
 
-  /// Whether what is open on a partition is the transaction that the row decides to commit.
   private func isDecided(_ open: HangingTransaction, _ row: StoredTransaction) -> Bool {
-    guard row.state == .prepareCommit, let topic = broker.topicTable.find(open.topicPartition.topic),
-      let written = row.partitions[PartitionID(topic.id, open.topicPartition.partition)]
-    else { return false }
-    return open.startOffset >= written.firstOffset && open.startOffset < written.endOffset
+    guard let topic = broker.topicTable.find(open.topicPartition.topic) else { return false }
+    return row.decides(on: PartitionID(topic.id, open.topicPartition.partition), from: open.startOffset)
   }
 
   /// Transactions that partitions have open and that no transactional id of this store can end (KIP-664): of producers that
@@ -92,13 +92,13 @@ extension Admin {
     let open = try openTransactions()
     guard !open.isEmpty else { return [] }
     var known: [Int64: Set<TopicPartition>] = [:]
-    for description in try descriptions().values {
+    for description in try descriptions(open: open).values {
       known[description.producerID, default: []].formUnion(description.partitions)
     }
-    let candidates = Set(open.filter { !(known[$0.producerID]?.contains($0.topicPartition) ?? false) })
+    let candidates = open.filter { !(known[$0.producerID]?.contains($0.topicPartition) ?? false) }
     guard !candidates.isEmpty else { return [] }
     // One that was ended meanwhile is open no more.
-    return try openTransactions().filter { open in
+    return try openTransactions(on: Set(candidates.map(\.topicPartition))).filter { open in
       candidates.contains {
         $0.topicPartition == open.topicPartition && $0.producerID == open.producerID
           && $0.startOffset == open.startOffset
@@ -106,10 +106,15 @@ extension Admin {
     }
   }
 
-  private func openTransactions() throws(EventLogError) -> [HangingTransaction] {
+  /// - Parameter partitions: where to look; everywhere if nil.
+  private func openTransactions(
+    on partitions: Set<TopicPartition>? = nil
+  ) throws(EventLogError) -> [HangingTransaction] {
     var found: [HangingTransaction] = []
     for topic in broker.topicTable.all() {
       for (number, partition) in topic.partitions.enumerated() {
+        let topicPartition = TopicPartition(topic.name, number)
+        if let partitions, !partitions.contains(topicPartition) { continue }
         switch partition {
         case .log(let log): if !log.hasOpenTransactions { continue }
         case .reader: break
@@ -119,9 +124,9 @@ extension Admin {
           guard let start = producer.transactionStart else { continue }
           found.append(
             HangingTransaction(
-              topicPartition: TopicPartition(topic.name, number), producerID: producer.producerID,
-              producerEpoch: producer.producerEpoch, coordinatorEpoch: producer.coordinatorEpoch ?? -1,
-              startOffset: start, lastTimestamp: producer.lastTimestamp))
+              topicPartition: topicPartition, producerID: producer.producerID, producerEpoch: producer.producerEpoch,
+              coordinatorEpoch: producer.coordinatorEpoch ?? -1, startOffset: start,
+              lastTimestamp: producer.lastTimestamp))
         }
       }
     }

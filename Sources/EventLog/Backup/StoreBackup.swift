@@ -34,8 +34,7 @@ public struct StoreBackup: Sendable {
   /// Whether closed segments may be the same files in both. Without, the copy shares nothing with the store, but for
   /// blocks of a file system that copies them only when they are written to.
   ///
-  /// A copy opens as after a crash, and recovery cuts a log at a damaged batch that no checkpoint vouches for: in a segment
-  /// that is shared, for the store too. Copies that are to be opened where they lie are better made without.
+  /// A segment that is shared is never changed: a store that has to cut it, or to append to it, makes a file of its own.
   public var usesHardLinks: Bool
 
   /// - Parameter usesHardLinks: true if not said.

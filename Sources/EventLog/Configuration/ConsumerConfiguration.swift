@@ -35,11 +35,14 @@ extension OffsetReset {
 }
 
 /// What a consumer sees of transactions (`isolation.level`).
-public enum Isolation: Sendable, Hashable {
+public enum Isolation: Sendable, Hashable, CaseIterable {
   /// Everything below the high watermark.
   case readUncommitted
   /// Only what is committed, up to the first open transaction.
   case readCommitted
+
+  /// As `isolation.level` has it.
+  package var name: String { self == .readCommitted ? "read_committed" : "read_uncommitted" }
 }
 
 /// What a consumer goes by. Names in brackets are Kafka's, as `init(properties:)` takes them.
@@ -126,9 +129,7 @@ public struct ConsumerConfiguration: Sendable {
     try properties.integer("fetch.max.bytes", in: 0...Int64(Int32.max)) { fetchMaxBytes = Int($0) }
     try properties.integer("fetch.min.bytes", in: 0...Int64(Int32.max)) { fetchMinBytes = Int($0) }
     try properties.duration("fetch.max.wait.ms") { fetchMaxWait = $0 }
-    try properties.choice(
-      "isolation.level", [("read_uncommitted", Isolation.readUncommitted), ("read_committed", .readCommitted)]
-    ) { isolation = $0 }
+    try properties.choice("isolation.level", Isolation.allCases.map { ($0.name, $0) }) { isolation = $0 }
     try properties.boolean("check.crcs") { checkCRCs = $0 }
     let strategies = properties.take("partition.assignment.strategy")
     let isAssignorNamed = strategies != nil

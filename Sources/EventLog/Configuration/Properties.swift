@@ -79,11 +79,11 @@ struct Properties {
 }
 
 extension Duration {
-  /// Whole milliseconds, at most `Int64.max`.
-  var milliseconds: Int64 {
+  /// Whole milliseconds. Fractions are cut; what is too large for 64 bits is as large as that allows.
+  package var milliseconds: Int64 {
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-    return overflow
-      ? (seconds < 0 ? .min : .max) : product.addingReportingOverflow(attoseconds / 1_000_000_000_000_000).partialValue
+    let sum = product.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+    return overflow || sum.overflow ? (seconds < 0 ? .min : .max) : sum.partialValue
   }
 }

@@ -14,18 +14,19 @@ struct FittingOffsets {
     offsets = all
     var first: TopicPartition?
     for (partition, offset) in all {
-      guard let refusal = Self.refusal(of: offset, for: partition, limit: limit) else { continue }
+      guard let refusal = offset.refusal(for: partition, limit: limit) else { continue }
       offsets[partition] = nil
       if let first, (first.topic, first.partition) < (partition.topic, partition.partition) { continue }
       first = partition
       self.refusal = refusal
     }
   }
+}
 
-  private static func refusal(
-    of offset: OffsetAndMetadata, for partition: TopicPartition, limit: Int
-  ) -> EventLogError? {
-    let count = offset.metadata.utf8.count
+extension OffsetAndMetadata {
+  /// Why a partition's metadata is refused: it has more than `limit` bytes (`offset.metadata.max.bytes`). nil where it fits.
+  func refusal(for partition: TopicPartition, limit: Int) -> EventLogError? {
+    let count = metadata.utf8.count
     guard count > limit else { return nil }
     return EventLogError(
       .offsetMetadataTooLarge, "the metadata has \(count) bytes; offset.metadata.max.bytes allows \(limit)"

@@ -30,14 +30,14 @@ struct TransactionRecovery {
     for row in rows {
       var entry = TransactionEntry(row)
       let own = open[row.producerID] ?? []
-      for transaction in own where !isDecided(transaction, row) {
+      for transaction in own where !row.decides(on: transaction.id, from: transaction.start) {
         entry.epoch = max(entry.epoch, transaction.producer.producerEpoch)
       }
-      let hasUndecided = own.contains { !isDecided($0, row) }
+      let hasUndecided = own.contains { !row.decides(on: $0.id, from: $0.start) }
       if hasUndecided, entry.epoch < .max { entry.epoch += 1 }
       var failed: ControlRecord.Kind?
       for transaction in own {
-        let isDecided = isDecided(transaction, row)
+        let isDecided = row.decides(on: transaction.id, from: transaction.start)
         let kind: ControlRecord.Kind = isDecided ? .commit : .abort
         let epoch = isDecided ? transaction.producer.producerEpoch : entry.epoch
         do throws(EventLogError) {
@@ -79,12 +79,6 @@ struct TransactionRecovery {
     change.transactions = ended.sorted().compactMap { id in entries[id]?.stored(id) }
     try metadata.write(change)
     return entries
-  }
-
-  /// Whether a log's open transaction is the one that the row decided, and not one that came after it.
-  private func isDecided(_ open: Open, _ row: StoredTransaction) -> Bool {
-    guard row.state == .prepareCommit, let written = row.partitions[open.id] else { return false }
-    return open.start >= written.firstOffset && open.start < written.endOffset
   }
 
   private func openTransactions(_ topics: [Topic]) -> [Int64: [Open]] {

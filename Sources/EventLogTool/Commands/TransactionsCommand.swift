@@ -67,7 +67,7 @@ struct TransactionsCommand: ParsableCommand {
           descriptions.map { description in
             [
               description.transactionalID, String(description.producerID), String(description.producerEpoch),
-              description.state.rawValue, String(description.timeout.wholeMilliseconds),
+              description.state.rawValue, String(description.timeout.milliseconds),
               description.startTime.map(String.init) ?? "None",
               description.startTime.map { String(WallClock.milliseconds(from: $0, to: now)) } ?? "None",
               description.partitions.sorted().map(\.description).joined(separator: ","),
@@ -118,12 +118,6 @@ extension TransactionState: ExpressibleByArgument {
   public static var allValueStrings: [String] { allCases.map(\.rawValue) }
 }
 
-extension Duration {
-  fileprivate var wholeMilliseconds: Int64 {
-    components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
-  }
-}
-
 extension JSON {
   fileprivate init(_ listing: TransactionListing) {
     self = .object([
@@ -137,7 +131,7 @@ extension JSON {
       ("transactionalId", .string(description.transactionalID)), ("producerId", .number(description.producerID)),
       ("producerEpoch", .number(Int64(description.producerEpoch))),
       ("transactionState", .string(description.state.rawValue)),
-      ("transactionTimeoutMs", .number(description.timeout.wholeMilliseconds)),
+      ("transactionTimeoutMs", .number(description.timeout.milliseconds)),
       ("currentTransactionStartTimeMs", description.startTime.map(JSON.number) ?? .null),
       (
         "transactionDurationMs",

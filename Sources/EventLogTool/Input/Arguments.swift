@@ -24,16 +24,13 @@ extension CompressionType: ExpressibleByArgument {
 
 extension Isolation: ExpressibleByArgument {
   public init?(argument: String) {
-    switch argument {
-    case "read_uncommitted": self = .readUncommitted
-    case "read_committed": self = .readCommitted
-    default: return nil
-    }
+    guard let isolation = Self.allCases.first(where: { $0.name == argument }) else { return nil }
+    self = isolation
   }
 
-  public static var allValueStrings: [String] { ["read_uncommitted", "read_committed"] }
+  public static var allValueStrings: [String] { allCases.map(\.name) }
 
-  public var defaultValueDescription: String { self == .readCommitted ? "read_committed" : "read_uncommitted" }
+  public var defaultValueDescription: String { name }
 }
 
 /// `name=value`, as in `--config retention.ms=1000`.
