@@ -1,7 +1,7 @@
 public import RecordFormat
 internal import SegmentStore
 
-/// Shows what a segment's files hold, as they lie: `.log`, `.index`, `.timeindex`, `.txnindex`. Kafka's
+/// Shows what a segment's files hold, as they lie: `.log`, `.index`, `.timeindex`, `.txnindex`, `.snapshot`. Kafka's
 /// `kafka-dump-log`, for Kafka's files and for ours.
 public struct LogFileDump: Sendable {
   /// A batch of a `.log` file.
@@ -26,8 +26,32 @@ public struct LogFileDump: Sendable {
     public var isValid: Bool
     /// What a control batch says: `COMMIT`, `ABORT`, or a number of Kafka's that means something else.
     public var controlType: String?
+    /// Of a transaction's marker: the epoch of the coordinator that wrote it.
+    public var coordinatorEpoch: Int32?
     /// The records, if they were asked for and can be read.
     public var records: [ConsumerRecord] = []
+  }
+
+  /// A producer in a `.snapshot` file, as the partition knew it at the offset that names the file.
+  public struct ProducerState: Sendable, Hashable {
+    public var producerID: Int64
+    public var producerEpoch: Int16
+    /// Of the last marker that it got; -1 where it got none.
+    public var coordinatorEpoch: Int32
+    /// Where its open transaction begins; nil where none is open.
+    public var currentTransactionFirstOffset: Int64?
+    /// Of its last batch or marker, in milliseconds since 1970.
+    public var lastTimestamp: Int64
+    /// Its last batch; nil where its epoch has written none.
+    public var lastBatch: LastBatch?
+
+    public struct LastBatch: Sendable, Hashable {
+      public var firstSequence: Int32
+      public var lastSequence: Int32
+      public var lastOffset: Int64
+      /// The last offset less the first.
+      public var offsetDelta: Int32
+    }
   }
 
   /// What a file holds, one after the other.
@@ -39,6 +63,8 @@ public struct LogFileDump: Sendable {
     case time(Int64, offset: Int64)
     /// Of a `.txnindex` file.
     case abortedTransaction(producerID: Int64, firstOffset: Int64, lastOffset: Int64, lastStableOffset: Int64)
+    /// Of a `.snapshot` file.
+    case producer(ProducerState)
     /// Reserved room at the end that was never written.
     case unwritten(position: Int64, bytes: Int64)
     /// Something that is none of it; nothing behind it can be read.
@@ -54,12 +80,14 @@ public struct LogFileDump: Sendable {
 
   /// Calls `body` with each entry of the file.
   ///
-  /// - Throws: `illegalArgument` for a file of another name; `inputOutput`; what `body` throws.
+  /// - Throws: `illegalArgument` for a file of another name; `corruptMessage` and `unsupportedVersion` for a snapshot that
+  ///   is damaged or of another version, of which nothing is shown; `inputOutput`; what `body` throws.
   public func forEachEntry(records: Bool = false, _ body: (Entry) throws -> Void) throws {
     let parts = path.split(separator: "/", omittingEmptySubsequences: true)
     guard let name = parts.last, let (base, kind) = SegmentFiles.parse(String(name)) else {
       throw EventLogError(
-        .illegalArgument, "a segment's file is called by twenty digits and .log, .index, .timeindex or .txnindex",
+        .illegalArgument,
+        "a segment's file is called by twenty digits and .log, .index, .timeindex, .txnindex or .snapshot",
         file: path)
     }
     switch kind {
@@ -77,14 +105,27 @@ public struct LogFileDump: Sendable {
     case .txnindex:
       try forEachChunk(of: AbortedTransaction.size) { bytes in
         let entry = bytes.withUnsafeBytes { $0.baseAddress.flatMap(AbortedTransaction.init(loadingFrom:)) }
-        guard let entry else { return try body(.invalid(position: 0, reason: "an entry of an unknown version")) }
+        guard let entry else {
+          return try body(.invalid(position: Int64(bytes.startIndex), reason: "an entry of an unknown version"))
+        }
         try body(
           .abortedTransaction(
             producerID: entry.producerID, firstOffset: entry.firstOffset, lastOffset: entry.lastOffset,
             lastStableOffset: entry.lastStableOffset))
       }
     case .snapshot:
-      throw EventLogError(.illegalArgument, "producer snapshots can't be shown", file: path)
+      for entry in try snapshot().entries { try body(.producer(ProducerState(entry))) }
+    }
+  }
+
+  private func snapshot() throws(EventLogError) -> ProducerSnapshot {
+    let bytes = try LocalFileSystem().contents(of: path)
+    do throws(EventLogError) {
+      return try ProducerSnapshot(bytes: bytes)
+    } catch {
+      var error = error
+      error.file = path
+      throw error
     }
   }
 
@@ -128,7 +169,9 @@ public struct LogFileDump: Sendable {
 
   private func read(_ view: RecordBatchView, into batch: inout Batch, records: Bool) {
     if view.header.attributes.isControl, view.header.recordCount > 0 {
-      switch (try? ControlRecord(decoding: view))?.kind {
+      let control = try? ControlRecord(decoding: view)
+      batch.coordinatorEpoch = control?.coordinatorEpoch
+      switch control?.kind {
       case .abort: batch.controlType = "ABORT"
       case .commit: batch.controlType = "COMMIT"
       case .other(let code): batch.controlType = String(code)
@@ -159,5 +202,20 @@ public struct LogFileDump: Sendable {
       baseSequence: Int(header.baseSequence), lastSequence: Int(header.lastSequence),
       isTransactional: header.attributes.isTransactional, isControl: header.attributes.isControl,
       deleteHorizon: header.deleteHorizon, crc: header.crc, isValid: isValid)
+  }
+}
+
+extension LogFileDump.ProducerState {
+  fileprivate init(_ entry: ProducerSnapshot.Entry) {
+    self.init(
+      producerID: entry.producerID, producerEpoch: entry.producerEpoch, coordinatorEpoch: entry.coordinatorEpoch,
+      currentTransactionFirstOffset: entry.transactionStart < 0 ? nil : entry.transactionStart,
+      lastTimestamp: entry.timestamp)
+    guard entry.lastOffset >= 0 else { return }
+    // Numbers go on with 0 behind the largest.
+    let first = entry.lastSequence &- entry.offsetDelta
+    lastBatch = LastBatch(
+      firstSequence: entry.lastSequence >= 0 && first < 0 ? first & .max : first, lastSequence: entry.lastSequence,
+      lastOffset: entry.lastOffset, offsetDelta: entry.offsetDelta)
   }
 }

@@ -3,7 +3,7 @@ import EventLog
 
 struct DumpCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dump", abstract: "Show what segment files hold: .log, .index, .timeindex, .txnindex.",
+    commandName: "dump", abstract: "Show what segment files hold: .log, .index, .timeindex, .txnindex, .snapshot.",
     discussion: "Of Kafka's files and of ours. Exits with 1 where something is damaged.")
 
   @Argument(help: "The files.") var files: [String]
@@ -36,7 +36,7 @@ struct DumpCommand: ParsableCommand {
         if case .batch(let batch) = entry, !batch.isValid { isDamaged = true }
         try output.line(json ? JSON(entry).text : Self.describe(entry))
         if records, case .batch(let batch) = entry {
-          for record in batch.records { try output.line(json ? JSON(record).text : Self.describe(record)) }
+          for record in batch.records { try output.line(json ? JSON(record).text : Self.describe(record, in: batch)) }
         }
       }
     } catch let error as EventLogError {
@@ -58,21 +58,45 @@ struct DumpCommand: ParsableCommand {
         + "\(batch.maxTimestamp) size: \(batch.sizeInBytes) compresscodec: \(batch.compression.name) crc: \(batch.crc) "
         + "isvalid: \(batch.isValid)"
       if let horizon = batch.deleteHorizon { text += " deleteHorizonMs: \(horizon)" }
-      if let control = batch.controlType { text += " endTxnMarker: \(control)" }
+      if let control = batch.controlType { text += Self.describe(control: control, of: batch) }
       return text
     case .offset(let offset, let position): return "offset: \(offset) position: \(position)"
     case .time(let timestamp, let offset): return "timestamp: \(timestamp) offset: \(offset)"
     case .abortedTransaction(let producer, let first, let last, let stable):
-      return "producerId: \(producer) firstOffset: \(first) lastOffset: \(last) lastStableOffset: \(stable)"
+      return "version: 0 producerId: \(producer) firstOffset: \(first) lastOffset: \(last) lastStableOffset: \(stable)"
+    case .producer(let producer):
+      var text =
+        "producerId: \(producer.producerID) producerEpoch: \(producer.producerEpoch) coordinatorEpoch: "
+        + "\(producer.coordinatorEpoch) currentTxnFirstOffset: "
+        + "\(producer.currentTransactionFirstOffset.map(String.init) ?? "None") lastTimestamp: \(producer.lastTimestamp)"
+      if let batch = producer.lastBatch {
+        text +=
+          " firstSequence: \(batch.firstSequence) lastSequence: \(batch.lastSequence) lastOffset: \(batch.lastOffset) "
+          + "offsetDelta: \(batch.offsetDelta)"
+      }
+      return text
     case .unwritten(let position, let bytes): return "unwritten: \(bytes) bytes from position \(position)"
     case .invalid(let position, let reason): return "INVALID at position \(position): \(reason)"
     }
   }
 
-  private static func describe(_ record: ConsumerRecord) -> String {
-    "| offset: \(record.offset) \(record.timestampType.name): \(record.timestamp) keySize: \(record.serializedKeySize) "
-      + "valueSize: \(record.serializedValueSize) headerKeys: [\(record.headers.map(\.key).joined(separator: ","))] key: "
-      + "\(record.keyString ?? "null") payload: \(record.valueString ?? "null")"
+  private static func describe(control: String, of batch: LogFileDump.Batch) -> String {
+    " endTxnMarker: \(control)" + (batch.coordinatorEpoch.map { " coordinatorEpoch: \($0)" } ?? "")
+  }
+
+  private static func describe(_ record: ConsumerRecord, in batch: LogFileDump.Batch) -> String {
+    let start =
+      "| offset: \(record.offset) \(record.timestampType.name): \(record.timestamp) keySize: \(record.serializedKeySize) "
+      + "valueSize: \(record.serializedValueSize) sequence: \(sequence(of: record, in: batch)) "
+      + "headerKeys: [\(record.headers.map(\.key).joined(separator: ","))]"
+    if let control = batch.controlType { return start + describe(control: control, of: batch) }
+    return start + " key: \(record.keyString ?? "null") payload: \(record.valueString ?? "null")"
+  }
+
+  /// Numbers go on with 0 behind the largest; -1 where the batch has none.
+  private static func sequence(of record: ConsumerRecord, in batch: LogFileDump.Batch) -> Int {
+    guard batch.baseSequence >= 0 else { return -1 }
+    return (batch.baseSequence &+ Int(truncatingIfNeeded: record.offset &- batch.baseOffset)) & Int(Int32.max)
   }
 }
 
@@ -89,6 +113,7 @@ extension JSON {
         ("producerEpoch", .number(batch.producerEpoch)), ("baseSequence", .number(batch.baseSequence)),
         ("lastSequence", .number(batch.lastSequence)), ("isTransactional", .bool(batch.isTransactional)),
         ("isControl", .bool(batch.isControl)), ("controlType", .optional(batch.controlType)),
+        ("coordinatorEpoch", batch.coordinatorEpoch.map { .number(Int64($0)) } ?? .null),
         ("deleteHorizonMs", batch.deleteHorizon.map(JSON.number) ?? .null), ("crc", .number(Int64(batch.crc))),
         ("isValid", .bool(batch.isValid)),
       ])
@@ -100,6 +125,17 @@ extension JSON {
       self = .object([
         ("producerId", .number(producer)), ("firstOffset", .number(first)), ("lastOffset", .number(last)),
         ("lastStableOffset", .number(stable)),
+      ])
+    case .producer(let producer):
+      self = .object([
+        ("producerId", .number(producer.producerID)), ("producerEpoch", .number(Int64(producer.producerEpoch))),
+        ("coordinatorEpoch", .number(Int64(producer.coordinatorEpoch))),
+        ("currentTxnFirstOffset", producer.currentTransactionFirstOffset.map(JSON.number) ?? .null),
+        ("lastTimestamp", .number(producer.lastTimestamp)),
+        ("firstSequence", producer.lastBatch.map { .number(Int64($0.firstSequence)) } ?? .null),
+        ("lastSequence", producer.lastBatch.map { .number(Int64($0.lastSequence)) } ?? .null),
+        ("lastOffset", producer.lastBatch.map { .number($0.lastOffset) } ?? .null),
+        ("offsetDelta", producer.lastBatch.map { .number(Int64($0.offsetDelta)) } ?? .null),
       ])
     case .unwritten(let position, let bytes):
       self = .object([("unwritten", .number(bytes)), ("position", .number(position))])
