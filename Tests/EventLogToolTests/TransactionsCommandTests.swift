@@ -258,4 +258,44 @@ struct TransactionsCommandTests {
     #expect(group.lines == ["1", "3", "4"])
     #expect(try work.store.consume("--group", "h").lines == ["1", "2", "3", "4", "5"])
   }
+
+  @Test("dump shows markers, sequence numbers, transaction indexes and snapshots by the words of kafka-dump-log")
+  func dump() throws {
+    let work = try StoreAtWork()
+    let id = try work.broker.admin.describeTransaction("order-service").producerID
+    try work.producer.abortTransaction()
+    try work.broker.close()
+    let base = work.store.path + "/t-0/00000000000000000000"
+    let log = try Tool.run("dump", "--records", base + ".log").lines
+    #expect(log.contains { $0.contains("endTxnMarker: COMMIT coordinatorEpoch: 0") && $0.hasPrefix("baseOffset: 1 ") })
+    #expect(log.contains { $0.contains("endTxnMarker: ABORT coordinatorEpoch: 0") && $0.hasPrefix("| offset: 3 ") })
+    #expect(log.contains { $0.contains(" sequence: 3 ") && $0.hasSuffix("payload: 4") })
+    #expect(
+      try Tool.run("dump", "--json", base + ".log").text.contains("\"controlType\":\"ABORT\",\"coordinatorEpoch\":0"))
+    let index = try Tool.run("dump", base + ".txnindex").lines
+    #expect(
+      index.dropFirst().map { $0.prefix { $0 != "L" } } == [
+        "version: 0 producerId: \(id) firstOffset: 2 lastOffset: 3 lastStableOffset: 4",
+        "version: 0 producerId: \(id) firstOffset: 6 lastOffset: 7 lastStableOffset: 8",
+      ])
+    let path = work.store.path + "/t-0/00000000000000000008.snapshot"
+    let snapshot = try Tool.run("dump", path)
+    #expect(snapshot.status == 0)
+    #expect(snapshot.lines.last?.hasPrefix("producerId: \(id) producerEpoch: 0 coordinatorEpoch: 0") == true)
+    #expect(snapshot.lines.last?.contains("currentTxnFirstOffset: None lastTimestamp: ") == true)
+    #expect(snapshot.text.contains(" firstSequence: 3 lastSequence: 3 lastOffset: 6 offsetDelta: 0\n"))
+    #expect(try Tool.run("dump", "--json", path).text.contains("\"currentTxnFirstOffset\":null"))
+    try work.store.damage("t-0/00000000000000000008.snapshot", at: 12)
+    let damaged = try Tool.run("dump", path)
+    #expect(damaged.status == 1)
+    #expect(damaged.error.contains("CORRUPT_MESSAGE"))
+    #expect(damaged.error.contains(path))
+    let verified = try Tool.run("verify", work.store.path)
+    #expect(verified.status == 0)
+    #expect(verified.lines.first?.hasPrefix("note: \(path): ") == true)
+    #expect(verified.lines.last?.hasSuffix("all sound") == true)
+    let json = try Tool.run("verify", "--json", work.store.path)
+    #expect(json.lines.first?.contains("\"note\":") == true)
+    #expect(json.lines.last?.contains("\"faults\":0,\"notes\":1") == true)
+  }
 }

@@ -11,6 +11,7 @@ struct PartitionVerifier {
   private var start: Int64 = 0
   private var end: Int64 = 0
   private var isReadable = true
+  private var transactions = TransactionsSeen()
 
   init(directory: String, fileSystem: LocalFileSystem) {
     self.directory = directory
@@ -23,7 +24,6 @@ struct PartitionVerifier {
     var lastOffset: [Int: Int64] = [:]
     /// The largest timestamp up to the batch that ends with an offset.
     var maxTimestamp: [Int64: Int64] = [:]
-    var aborted: [AbortedTransaction] = []
   }
 
   mutating func run(progress: (Int64) -> Void) {
@@ -42,22 +42,29 @@ struct PartitionVerifier {
 
   private mutating func verifySegments(_ progress: (Int64) -> Void) throws(EventLogError) {
     var bases: [Int64] = []
-    for name in try fileSystem.list(directory) {
-      if let (base, kind) = SegmentFiles.parse(name), kind == .log { bases.append(base) }
+    var snapshots: Set<Int64> = []
+    for name in try fileSystem.list(directory).sorted() {
+      guard let (base, kind) = SegmentFiles.parse(name) else { continue }
+      if kind == .log { bases.append(base) }
+      if kind == .snapshot, verifySnapshot(SegmentFiles(directory: directory, baseOffset: base).producerSnapshot) {
+        snapshots.insert(base)
+      }
     }
     bases.sort()
     start = bases.first ?? 0
     end = start
-    var open: [Int64: Int64] = [:]
+    transactions = TransactionsSeen(logStart: start)
     for (number, base) in bases.enumerated() {
       let files = SegmentFiles(directory: directory, baseOffset: base)
       if base < end { fault(files.log, nil, "the segment begins at \(base), the one before ends at \(end)", base) }
+      transactions.noteGap(from: end, to: base)
       end = max(end, base)
       var seen = Seen()
       do throws(EventLogError) {
-        try verifyLog(files, isLast: number == bases.count - 1, &seen, &open, progress)
+        try verifyLog(files, isLast: number == bases.count - 1, &seen, progress)
       } catch {
         isReadable = false
+        transactions.isComplete = false
         fault(error.file ?? files.log, error.position, error.message, error.offset)
         continue
       }
@@ -68,7 +75,10 @@ struct PartitionVerifier {
         try verifier.verifyTimeIndex(files, seen)
       }
       check(files.transactionIndex) { (verifier: inout Self) throws(EventLogError) in
-        try verifier.verifyTransactionIndex(files, seen)
+        // A snapshot at a segment's end is written once the index is complete; where it is missing, both are made anew.
+        let next = number + 1 < bases.count ? bases[number + 1] : verifier.end
+        try verifier.verifyTransactionIndex(
+          files, isLast: number == bases.count - 1, isComplete: snapshots.contains(next))
       }
       report.segments += 1
     }
@@ -84,13 +94,14 @@ struct PartitionVerifier {
   }
 
   private mutating func verifyLog(
-    _ files: SegmentFiles, isLast: Bool, _ seen: inout Seen, _ open: inout [Int64: Int64], _ progress: (Int64) -> Void
+    _ files: SegmentFiles, isLast: Bool, _ seen: inout Seen, _ progress: (Int64) -> Void
   ) throws(EventLogError) {
     let file = try fileSystem.open(files.log, .read)
     defer { fileSystem.close(file) }
     let size = try fileSystem.size(of: file, path: files.log)
     var scanner = LogScanner(fileSystem, file, path: files.log, limit: size)
     var largest = Int64.min
+    transactions.beginSegment()
     while true {
       switch try scanner.next() {
       case .batch(let header, let position, let isValid):
@@ -102,6 +113,7 @@ struct PartitionVerifier {
             files.log, position, "the batch begins at \(header.baseOffset), where \(end) is due",
             header.baseOffset)
         }
+        transactions.noteGap(from: end, to: header.baseOffset)
         end = max(end, header.nextOffset)
         largest = max(largest, header.maxTimestamp)
         seen.lastOffset[Int(position)] = header.lastOffset
@@ -110,11 +122,13 @@ struct PartitionVerifier {
           do throws(EventLogError) {
             let batch = try scanner.copy(header, at: position)
             try RecordBatchCheck.records(of: batch)
-            try note(batch, &seen, &open)
+            try transactions.note(batch)
           } catch {
+            transactions.isComplete = false
             fault(files.log, position, error.message, header.baseOffset)
           }
         } else {
+          transactions.isComplete = false
           fault(files.log, position, "the checksum of the batch does not fit its bytes", header.baseOffset)
         }
         progress(report.sizeInBytes)
@@ -122,28 +136,19 @@ struct PartitionVerifier {
         switch reason {
         case .endOfFile: break
         case .unwritten where isLast: break
-        case .unwritten: fault(files.log, position, "zeros, in a segment that is not the last", nil)
-        case .incomplete: fault(files.log, position, "a batch that is cut off", nil)
-        case .invalid(let why): fault(files.log, position, why, nil)
+        case .unwritten:
+          transactions.isComplete = false
+          fault(files.log, position, "zeros, in a segment that is not the last", nil)
+        case .incomplete:
+          transactions.isComplete = false
+          fault(files.log, position, "a batch that is cut off", nil)
+        case .invalid(let why):
+          transactions.isComplete = false
+          fault(files.log, position, why, nil)
         }
         return
       }
     }
-  }
-
-  private func note(_ batch: RecordBatchView, _ seen: inout Seen, _ open: inout [Int64: Int64]) throws(EventLogError) {
-    let header = batch.header
-    guard header.attributes.isTransactional else { return }
-    guard header.attributes.isControl else {
-      if open[header.producerID] == nil { open[header.producerID] = header.baseOffset }
-      return
-    }
-    guard header.recordCount > 0 else { return }
-    let marker = try ControlRecord(decoding: batch)
-    guard let first = open.removeValue(forKey: header.producerID), marker.kind == .abort else { return }
-    seen.aborted.append(
-      AbortedTransaction(
-        producerID: header.producerID, firstOffset: first, lastOffset: header.lastOffset, lastStableOffset: -1))
   }
 
   private mutating func verifyOffsetIndex(_ files: SegmentFiles, _ seen: Seen) throws(EventLogError) {
@@ -189,32 +194,68 @@ struct PartitionVerifier {
     }
   }
 
-  private mutating func verifyTransactionIndex(_ files: SegmentFiles, _ seen: Seen) throws(EventLogError) {
-    guard try fileSystem.status(files.transactionIndex) != nil else { return }
-    let bytes = try fileSystem.contents(of: files.transactionIndex)
-    var found: [AbortedTransaction] = []
-    var start = 0
-    while start + AbortedTransaction.size <= bytes.count {
-      let entry = bytes[start..<(start + AbortedTransaction.size)].withUnsafeBytes { buffer in
+  /// - Parameter isComplete: whether the index is said to have everything that the segment's markers say.
+  private mutating func verifyTransactionIndex(
+    _ files: SegmentFiles, isLast: Bool, isComplete: Bool
+  ) throws(EventLogError) {
+    let path = files.transactionIndex
+    let bytes = try fileSystem.status(path) == nil ? [] : try fileSystem.contents(of: path)
+    var entries: [AbortedTransaction] = []
+    var position = 0
+    while position + AbortedTransaction.size <= bytes.count {
+      let entry = bytes[position..<(position + AbortedTransaction.size)].withUnsafeBytes { buffer in
         buffer.baseAddress.flatMap(AbortedTransaction.init(loadingFrom:))
       }
-      guard let entry else { return fault(files.transactionIndex, Int64(start), "an entry of an unknown version", nil) }
+      guard let entry else { return fault(path, Int64(position), "an entry of an unknown version", nil) }
       report.indexEntries += 1
-      found.append(entry)
-      start += AbortedTransaction.size
-    }
-    if start != bytes.count { fault(files.transactionIndex, Int64(start), "the last entry is cut off", nil) }
-    for (number, entry) in found.enumerated() {
-      let isThere = seen.aborted.contains {
-        $0.producerID == entry.producerID && $0.firstOffset == entry.firstOffset && $0.lastOffset == entry.lastOffset
+      if let previous = entries.last, previous.lastOffset >= entry.lastOffset {
+        fault(path, Int64(position), "the entries are out of order", entry.lastOffset)
       }
-      if !isThere {
-        fault(
-          files.transactionIndex, Int64(number * AbortedTransaction.size),
-          "the log has no aborted transaction of producer \(entry.producerID) from \(entry.firstOffset) to "
-            + "\(entry.lastOffset)", entry.firstOffset)
+      entries.append(entry)
+      position += AbortedTransaction.size
+    }
+    if position != bytes.count { fault(path, Int64(position), "the last entry is cut off", nil) }
+    // Of a log with damaged batches nobody knows what was aborted.
+    guard transactions.isComplete else { return }
+    for (number, entry) in entries.enumerated() {
+      let position = Int64(number * AbortedTransaction.size)
+      if isLast, entry.lastOffset >= end {
+        // Its owner at work has just aborted something, or the end of the log was lost.
+        note(path, position, "the entry names offset \(entry.lastOffset), the log ends at \(end)", entry.lastOffset)
+      } else if let reason = transactions.contradiction(to: entry) {
+        fault(path, position, reason, entry.firstOffset)
       }
     }
+    let known = Set(entries.map(\.lastOffset))
+    for missing in transactions.toBeIndexed where !known.contains(missing.lastOffset) {
+      let message =
+        "no entry for the aborted transaction of producer \(missing.producerID) from \(missing.firstOffset) to "
+        + "\(missing.lastOffset)"
+      if isComplete {
+        fault(path, nil, message, missing.firstOffset)
+      } else if !isLast {
+        note(path, nil, message + "; it is made anew from the log", missing.firstOffset)
+      }
+    }
+  }
+
+  /// A damaged snapshot is made anew from the log: nothing is lost with it.
+  ///
+  /// - Returns: whether it can be read.
+  private mutating func verifySnapshot(_ path: String) -> Bool {
+    do throws(EventLogError) {
+      // Its owner at work may have removed it meanwhile.
+      guard try fileSystem.status(path) != nil else { return false }
+      _ = try ProducerSnapshot(bytes: try fileSystem.contents(of: path))
+      return true
+    } catch {
+      note(error.file ?? path, error.position, error.message + "; it is made anew from the log", error.offset)
+      return false
+    }
+  }
+
+  private mutating func note(_ file: String, _ position: Int64?, _ message: String, _ offset: Int64?) {
+    report.notes.append(.init(file: file, position: position, offset: offset, message: message))
   }
 
   private mutating func fault(_ file: String, _ position: Int64?, _ message: String, _ offset: Int64?) {

@@ -24,6 +24,8 @@ public struct StoreVerifier: Sendable {
     public var indexEntries = 0
     public var sizeInBytes: Int64 = 0
     public var faults: [Fault] = []
+    /// What is not as it should be, and does no harm: the next opening makes it anew from the log.
+    public var notes: [Fault] = []
     public var isSound: Bool { faults.isEmpty }
   }
 
@@ -146,5 +148,6 @@ extension StoreVerifier.Report {
     indexEntries += other.indexEntries
     sizeInBytes += other.sizeInBytes
     faults += other.faults
+    notes += other.notes
   }
 }

@@ -4,7 +4,10 @@ import EventLog
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Check every checksum, record and index entry, and the metadata against the logs.",
-    discussion: "Prints each fault with its place, and exits with 1 if there is any. Changes nothing.")
+    discussion: """
+      Prints each fault with its place, and exits with 1 if there is any. Notes tell of what the next opening makes anew \
+      from the log, such as a damaged .snapshot, and are no faults. Changes nothing.
+      """)
 
   @Argument(help: "The data directory.") var dir: String
   @Flag(help: "Print JSON.") var json = false
@@ -17,19 +20,10 @@ struct VerifyCommand: ParsableCommand {
     do { try show(report) } catch is OutputClosed {}
     if !report.isSound { throw ExitCode.failure }
   }
+
   private func show(_ report: StoreVerifier.Report) throws {
-    for fault in report.faults {
-      if json {
-        try Terminal.line(
-          JSON.object([
-            ("file", .string(fault.file)), ("position", fault.position.map(JSON.number) ?? .null),
-            ("offset", fault.offset.map(JSON.number) ?? .null), ("fault", .string(fault.message)),
-          ]).text)
-      } else {
-        let place = fault.position.map { " at \($0)" } ?? ""
-        try Terminal.line("\(fault.file)\(place): \(fault.message)")
-      }
-    }
+    for fault in report.faults { try show(fault, as: "fault") }
+    for note in report.notes { try show(note, as: "note") }
     let summary =
       "\(report.partitions) partitions, \(report.segments) segments, \(report.batches) batches, \(report.records) records, "
       + "\(report.indexEntries) index entries, \(report.sizeInBytes) bytes: "
@@ -40,10 +34,23 @@ struct VerifyCommand: ParsableCommand {
           ("partitions", .number(report.partitions)), ("segments", .number(report.segments)),
           ("batches", .number(report.batches)), ("records", .number(report.records)),
           ("indexEntries", .number(report.indexEntries)), ("sizeInBytes", .number(report.sizeInBytes)),
-          ("faults", .number(report.faults.count)),
+          ("faults", .number(report.faults.count)), ("notes", .number(report.notes.count)),
         ]).text)
     } else {
       try Terminal.line(summary)
+    }
+  }
+
+  private func show(_ fault: StoreVerifier.Fault, as kind: String) throws {
+    if json {
+      try Terminal.line(
+        JSON.object([
+          ("file", .string(fault.file)), ("position", fault.position.map(JSON.number) ?? .null),
+          ("offset", fault.offset.map(JSON.number) ?? .null), (kind, .string(fault.message)),
+        ]).text)
+    } else {
+      let place = fault.position.map { " at \($0)" } ?? ""
+      try Terminal.line("\(kind == "note" ? "note: " : "")\(fault.file)\(place): \(fault.message)")
     }
   }
 }
