@@ -16,7 +16,8 @@ struct Comparison {
     defer { try? FileManager.default.removeItem(atPath: root) }
     let all = Workloads.all(options.size)
     for workload in all where options.includes(workload) {
-      let result = try await workload.run(options.size, root: root)
+      guard workload.contenders.contains(where: options.includes) else { continue }
+      let result = try await workload.run(options.size, root: root, among: options.includes)
       print(Report.text(of: result))
       fflush(nil)
       if let results = options.results { try Results(results).write(result) }
@@ -29,6 +30,8 @@ struct Options {
   var size = Size.full
   /// Words of which the workload's id or name has to hold some; all workloads where there are none.
   var only: [String] = []
+  /// Words of which a contender's name has to hold some, for a profile of one of them; all where there are none.
+  var contenders: [String] = []
   /// Where the contenders work.
   var directory: String?
   /// `Benchmarks/results`, where the tables and plots go.
@@ -38,12 +41,17 @@ struct Options {
     only.isEmpty || only.contains { "\(workload.id) \(workload.name)".contains($0) }
   }
 
+  func includes(_ contender: Workload.Contender) -> Bool {
+    contenders.isEmpty || contenders.contains { contender.name.contains($0) }
+  }
+
   init(_ arguments: [String]) throws {
     var rest = arguments[...]
     while let argument = rest.popFirst() {
       switch argument {
       case "--smoke": size = .smoke
       case "--only": if let words = rest.popFirst() { only.append(words) }
+      case "--contender": if let words = rest.popFirst() { contenders.append(words) }
       case "--dir": directory = rest.popFirst()
       case "--write": results = FileManager.default.currentDirectoryPath + "/results"
       default:

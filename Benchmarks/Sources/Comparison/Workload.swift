@@ -22,11 +22,11 @@ struct Workload {
     var run: (String) async throws -> [Double]?
   }
 
-  func run(_ size: Size, root: String) async throws -> Result {
+  func run(_ size: Size, root: String, among includes: (Contender) -> Bool = { _ in true }) async throws -> Result {
     let rounds = rounds.map { min($0, size.rounds) } ?? size.rounds
     var values: [String: [[Double]]] = [:]
     for round in 0..<rounds {
-      for contender in contenders {
+      for contender in contenders where includes(contender) {
         let directory = root + "/\(round)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         // What the one before left to the kernel to write would slow this one's syncs.

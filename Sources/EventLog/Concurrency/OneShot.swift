@@ -5,10 +5,9 @@ internal import Synchronization
 /// A task that is cancelled stops waiting; the result still comes to the others.
 package final class OneShot<Value: Sendable>: Sendable {
   private struct State {
-    package var result: Result<Value, any Error>?
-    var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
-    var nextWaiter = 0
-    var cancelled: Set<Int> = []
+    var result: Result<Value, any Error>?
+    var waiting: [(id: Int, continuation: CheckedContinuation<Value, any Error>)] = []
+    var nextID = 0
   }
 
   private let state = Mutex(State())
@@ -18,14 +17,14 @@ package final class OneShot<Value: Sendable>: Sendable {
   /// Gives the result; false where there was one already.
   @discardableResult
   package func complete(_ result: Result<Value, any Error>) -> Bool {
-    let waiting = state.withLock { state -> [CheckedContinuation<Value, any Error>]? in
+    let waiting = state.withLock { state -> [(id: Int, continuation: CheckedContinuation<Value, any Error>)]? in
       guard state.result == nil else { return nil }
       state.result = result
-      defer { state.waiting = [:] }
-      return Array(state.waiting.values)
+      defer { state.waiting = [] }
+      return state.waiting
     }
     guard let waiting else { return false }
-    for continuation in waiting { continuation.resume(with: result) }
+    for waiter in waiting { waiter.continuation.resume(with: result) }
     return true
   }
 
@@ -36,27 +35,33 @@ package final class OneShot<Value: Sendable>: Sendable {
   package func value() async throws -> Value {
     if let result { return try result.get() }
     let id = state.withLock { state -> Int in
-      state.nextWaiter += 1
-      return state.nextWaiter
+      state.nextID += 1
+      return state.nextID
     }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let now = state.withLock { state -> Result<Value, any Error>? in
           if let result = state.result { return result }
-          if state.cancelled.remove(id) != nil { return .failure(CancellationError()) }
-          state.waiting[id] = continuation
+          state.waiting.append((id, continuation))
           return nil
         }
-        if let now { continuation.resume(with: now) }
+        if let now {
+          continuation.resume(with: now)
+        } else if Task.isCancelled {
+          // The handler may have come before there was anybody to withdraw.
+          withdraw(id)
+        }
       }
     } onCancel: {
-      let continuation = state.withLock { state -> CheckedContinuation<Value, any Error>? in
-        guard state.result == nil else { return nil }
-        if let continuation = state.waiting.removeValue(forKey: id) { return continuation }
-        state.cancelled.insert(id)
-        return nil
-      }
-      continuation?.resume(throwing: CancellationError())
+      withdraw(id)
     }
+  }
+
+  private func withdraw(_ id: Int) {
+    let continuation = state.withLock { state -> CheckedContinuation<Value, any Error>? in
+      guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return nil }
+      return state.waiting.remove(at: index).continuation
+    }
+    continuation?.resume(throwing: CancellationError())
   }
 }

@@ -90,7 +90,7 @@ extension Producer {
   private func sendAsIs(_ records: [Record], _ topic: String, _ partition: Int?) async throws -> [RecordMetadata] {
     try Task.checkCancellation()
     let (result, ends) = try appendAll(records, to: topic, partition: partition)
-    if awaitsDisk { for (log, end) in ends { try await durable(log, upTo: end) } }
+    if awaitsDisk { for (log, end) in ends { try await log.untilDurable(upTo: end) } }
     return result
   }
 

@@ -24,10 +24,13 @@ extension Producer {
       try checkSize(size, log.topicPartition)
       return log
     }
-    guard configuration.acks == .none || awaitsDisk || lingers else {
+    guard configuration.acks == .none || lingers else {
+      if awaitsDisk { try await budget.acquire(size) }
+      defer { if awaitsDisk { budget.release(size) } }
       let result = try append(to: log) { options throws(EventLogError) in
         try log.append(record: record.record, options)
       }
+      if awaitsDisk { try await log.untilDurable(upTo: result.nextOffset) }
       return metadata(record.record, result, index: 0, log.topicPartition)
     }
     try await budget.acquire(size)

@@ -266,12 +266,4 @@ public final class Producer: Sendable {
     }
     try Task.checkCancellation()
   }
-
-  func durable(_ log: PartitionLog, upTo offset: Int64) async throws {
-    let shot = OneShot<Void>()
-    log.whenDurable(upTo: offset) { error in
-      if let error { shot.complete(.failure(error)) } else { shot.complete(.success(())) }
-    }
-    try await shot.value()
-  }
 }

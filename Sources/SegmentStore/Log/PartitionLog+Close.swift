@@ -48,11 +48,9 @@ extension PartitionLog {
       state.isClosed = true
       state.failure = reason
       isAbandoned.store(true, ordering: .releasing)
-      let waiters = state.syncWaiters
-      state.syncWaiters = []
-      return waiters
+      return state.takeWaiters(upTo: .max)
     }
-    for waiter in waiters { waiter.completion(reason) }
+    for waiter in waiters { waiter.tell(reason) }
     letGo()
   }
 

@@ -12,17 +12,62 @@ extension PartitionLog {
   /// where it is already; else on the thread that syncs. Completions are called in the order of these calls: one that
   /// comes while earlier ones are being called takes its place behind them.
   package func whenDurable(upTo offset: Int64, _ completion: @escaping @Sendable (EventLogError?) -> Void) {
-    enum Outcome { case now(EventLogError?), later }
-    let outcome = state.withLock { state -> Outcome in
-      if !state.isCallingBack {
-        if offset <= state.durableOffset { return .now(nil) }
-        if let failure = state.failure { return .now(failure) }
+    if let outcome = enrol(SyncWaiter(offset: offset, wake: .call(completion))) { completion(outcome.failure) }
+  }
+
+  /// Suspends this task until everything below `offset` is on the disk: `whenDurable` without a closure for each who waits.
+  ///
+  /// - Throws: why it never will be; `CancellationError` where the task was cancelled, which takes nothing back.
+  package func untilDurable(upTo offset: Int64) async throws {
+    let id = syncWaiterNumber.add(1, ordering: .relaxed).newValue
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        let waiter = SyncWaiter(offset: offset, wake: .resume(id, continuation))
+        if let outcome = enrol(waiter) {
+          waiter.tell(outcome.failure)
+        } else if Task.isCancelled {
+          // The handler may have come before there was anybody to withdraw.
+          withdraw(id)
+        }
       }
-      state.syncWaiters.append(SyncWaiter(offset: offset, completion: completion))
-      if !state.syncIsRunning { startSync(&state) }
-      return .later
+    } onCancel: {
+      withdraw(id)
     }
-    if case .now(let error) = outcome { completion(error) }
+  }
+
+  /// What is known at once of who would wait.
+  private struct Outcome {
+    var failure: EventLogError?
+  }
+
+  /// Takes a waiter in, unless it need not wait.
+  private func enrol(_ waiter: SyncWaiter) -> Outcome? {
+    state.withLock { state in
+      if !state.isCallingBack {
+        if waiter.offset <= state.durableOffset { return Outcome() }
+        if let failure = state.failure { return Outcome(failure: failure) }
+      }
+      add(waiter, &state)
+      if !state.syncIsRunning { startSync(&state) }
+      return nil
+    }
+  }
+
+  private func add(_ waiter: SyncWaiter, _ state: inout State) {
+    state.syncWaiters.append(waiter)
+    syncWaiterCount.store(state.syncWaiters.count, ordering: .relaxed)
+  }
+
+  private func withdraw(_ id: Int) {
+    let continuation = state.withLock { state -> CheckedContinuation<Void, any Error>? in
+      for (index, waiter) in state.syncWaiters.enumerated() {
+        guard case .resume(id, let continuation) = waiter.wake else { continue }
+        state.syncWaiters.remove(at: index)
+        return continuation
+      }
+      return nil
+    }
+    continuation?.resume(throwing: CancellationError())
   }
 
   /// Blocks this thread until everything below `offset` is on the disk. Where no sync is running, this thread runs it.
@@ -37,11 +82,11 @@ extension PartitionLog {
       }
       let latch = Latch()
       let box = FailureBox()
-      state.syncWaiters.append(
-        SyncWaiter(offset: offset) { error in
-          box.set(error)
-          latch.open()
-        })
+      let wake = SyncWaiter.Wake.call { error in
+        box.set(error)
+        latch.open()
+      }
+      add(SyncWaiter(offset: offset, wake: wake), &state)
       return .follower(latch, box)
     }
     switch role {
@@ -147,7 +192,8 @@ extension PartitionLog {
     let expected = state.withLock { $0.lastServed }
     guard expected > 1 else { return }
     for _ in 0..<200 {
-      if state.withLock({ $0.syncWaiters.count }) >= expected { return }
+      // Not by the lock, which those who come have need of.
+      if syncWaiterCount.load(ordering: .relaxed) >= expected { return }
       sched_yield()
     }
   }
@@ -207,15 +253,15 @@ extension PartitionLog {
     while true {
       let served = state.withLock { state -> [SyncWaiter] in
         let durable = failure == nil ? state.durableOffset : .max
-        let served = state.syncWaiters.filter { $0.offset <= durable }
-        state.syncWaiters.removeAll { $0.offset <= durable }
+        let served = state.takeWaiters(upTo: durable)
+        syncWaiterCount.store(state.syncWaiters.count, ordering: .relaxed)
         if isFirst, !served.isEmpty { state.lastServed = served.count }
         state.isCallingBack = !served.isEmpty
         return served
       }
       if served.isEmpty { return }
       isFirst = false
-      for waiter in served { waiter.completion(failure) }
+      for waiter in served { waiter.tell(failure) }
     }
   }
 

@@ -23,6 +23,10 @@ package final class PartitionLog: Sendable {
   private let syncedOffset: Atomic<Int64>
   private let waiterCount = Atomic<Int>(0)
   private let waiters = Mutex<[any AppendWaiter]>([])
+  /// How many wait for a sync, for who gathers them without the lock.
+  let syncWaiterCount = Atomic<Int>(0)
+  /// Tells tasks that wait for a sync apart.
+  let syncWaiterNumber = Atomic<Int>(0)
   /// The first offset that `read_committed` may not pass; `Int64.max` where there is none.
   let firstUnstable: Atomic<Int64>
   /// How many transactions the log holds that were aborted: what readers look at before they look for any.
@@ -76,11 +80,6 @@ package final class PartitionLog: Sendable {
     /// `failure != nil`, which each append asks, and which the optional of a large value answers slowly.
     private(set) var hasFailed = false
     var isClosed = false
-  }
-
-  struct SyncWaiter {
-    var offset: Int64
-    var completion: @Sendable (EventLogError?) -> Void
   }
 
   /// Opens the log in `directory`, which is made if it is missing.

@@ -128,7 +128,7 @@ struct InterceptorTests {
       #expect(notes.take() == ["a committed [3]", "b committed [3]"])
       try await consumer.close()
       #expect(notes.take().suffix(2) == ["a closed", "b closed"])
-      #expect(broker.warnings.count == 4)
+      #expect(broker.warnings.count == 4, "\(broker.warnings)")
     }
   }
 
