@@ -108,6 +108,9 @@ struct Target: Codable {
   static func bestPeer(_ factor: Double, measure: Int = 0) -> Target {
     Target(row: nil, factor: factor, measure: measure)
   }
+  static func eventLog(_ name: String, _ factor: Double, measure: Int = 0) -> Target {
+    Target(row: "EventLog, " + name, factor: factor, measure: measure)
+  }
   static func limit(_ name: String, _ factor: Double, measure: Int = 0) -> Target {
     Target(row: "limit: " + name, factor: factor, measure: measure)
   }

@@ -56,21 +56,13 @@ extension Workloads {
     return Workload(
       id: "durable-64", name: "append, acks=all, 64 producers each waiting for its record, 100 B",
       measures: [.rate("records a second")],
-      targets: [.peer("Redis", 3), .peer("LevelDB", 3), .limit("64 times", 0.3)],
+      targets: [.eventLog("one producer", 20), .peer("Redis", 3), .peer("LevelDB", 3), .limit("64 times", 0.3)],
       contenders: [
         .init(name: "EventLog", kind: .eventLog) { directory in
-          let (broker, producer) = try open(directory, acks: .all)
-          let record = ProducerRecord(topic: "t", partition: 0, key: payload.key, value: payload.value)
-          let time = try await seconds {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-              for _ in 0..<producers {
-                group.addTask { for _ in 0..<each { _ = try await producer.send(record) } }
-              }
-              try await group.waitForAll()
-            }
-          }
-          try broker.close()
-          return [Double(producers * each) / time]
+          [try await sendRate(directory, payload, producers: producers, each: each)]
+        },
+        .init(name: "EventLog, one producer", kind: .eventLog) { directory in
+          [try await sendRate(directory, payload, producers: 1, each: 4 * each)]
         },
         .init(name: "limit: 64 times the rate of store and fdatasync", kind: .limit) { directory in
           [try syncRate(directory, bytes: valueSize + 85, size.count(5_000), size) * Double(producers)]
@@ -89,6 +81,24 @@ extension Workloads {
           guard failed == 0 else { throw PeerError(description: "\(peer.name): append failed") }
           return [Double(producers * each) / time]
         })
+  }
+
+  /// Records a second of so many tasks, each of which waits until the disk has its record before it sends the next.
+  private static func sendRate(_ directory: String, _ payload: Payload, producers: Int, each: Int) async throws
+    -> Double
+  {
+    let (broker, producer) = try open(directory, acks: .all)
+    let record = ProducerRecord(topic: "t", partition: 0, key: payload.key, value: payload.value)
+    let time = try await seconds {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for _ in 0..<producers {
+          group.addTask { for _ in 0..<each { _ = try await producer.send(record) } }
+        }
+        try await group.waitForAll()
+      }
+    }
+    try broker.close()
+    return Double(producers * each) / time
   }
 
   /// How often a second this disk stores so many bytes and syncs.
