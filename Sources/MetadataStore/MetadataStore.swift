@@ -68,6 +68,8 @@ package final class MetadataStore: Sendable {
         } else {
           try db.execute(sql: "PRAGMA journal_mode = WAL")
           try db.execute(sql: "PRAGMA synchronous = FULL")
+          // A commit that makes the write-ahead log longer has to sync its length, too; one that begins it anew does not.
+          try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
         }
         if !isCopy { try Schema.migrate(db) }
         return isCopy || isEmpty
@@ -77,6 +79,9 @@ package final class MetadataStore: Sendable {
     self.database = database
     self.isNew = isNew
   }
+
+  /// After how many pages the write-ahead log is written back and begun anew: a quarter of what SQLite does by itself.
+  private static let checkpointPages = 256
 
   /// SQLite's limit of 512 bytes, less the suffix of the write-ahead log.
   private static let longestPath = 504

@@ -42,10 +42,12 @@ extension MetadataStore {
 
   func save(_ commits: [(group: String, offsets: [PartitionID: CommittedOffset])], _ db: Database) throws {
     guard !commits.isEmpty else { return }
+    // Not by a replacement, which would take the row out of the index by topics and put it back: one page more to sync.
     let statement = try db.cachedStatement(
       sql: """
-        INSERT OR REPLACE INTO committed_offset
-        SELECT ?, id, ?, ?, ?, ?, ? FROM topic WHERE id = ? AND NOT is_deleting
+        INSERT INTO committed_offset SELECT ?, id, ?, ?, ?, ?, ? FROM topic WHERE id = ? AND NOT is_deleting
+        ON CONFLICT ("group", topic, partition) DO UPDATE SET "offset" = excluded."offset",
+          leader_epoch = excluded.leader_epoch, metadata = excluded.metadata, committed_at = excluded.committed_at
         """)
     for commit in commits {
       for (partition, offset) in commit.offsets {

@@ -29,6 +29,29 @@ struct MetadataStoreTests {
     try store.close()
   }
 
+  @Test("writes one page for an offset that was committed before, and begins its log anew after 256")
+  func commitsAreSmall() throws {
+    let directory = try Directory()
+    let store = try MetadataStore(path: directory.file)
+    let made = topic("orders")
+    try store.createTopic(made)
+    let partition = PartitionID(made.id, 1)
+    func size() throws -> Int {
+      try FileManager.default.attributesOfItem(atPath: directory.file + "-wal")[.size] as? Int ?? 0
+    }
+    func commit(_ offset: Int64) throws {
+      try store.commit([("g", [partition: CommittedOffset(offset: offset, committedAt: offset)])])
+    }
+    try commit(0)
+    let before = try size()
+    try commit(1)
+    #expect(try size() - before == 24 + 4096, "a frame has a header and a page")
+    for offset in 2..<1000 { try commit(Int64(offset)) }
+    #expect(try size() < 300 * (24 + 4096))
+    #expect(try store.committedOffsets() == ["g": [partition: CommittedOffset(offset: 999, committedAt: 999)]])
+    try store.close()
+  }
+
   @Test("keeps topics, checkpoints, groups and offsets across reopenings")
   func keeps() throws {
     let directory = try Directory()
