@@ -105,7 +105,8 @@ struct InterceptorTests {
 
   @Test("of a consumer see what polls return and what is committed, and can leave records out")
   func consumer() async throws {
-    try await withTestBroker { broker in
+    // By its own clock: on a busy machine an automatic commit would come between.
+    try await withTestBroker(clock: TestClock()) { broker in
       try await broker.produce("t", values: ["x", "y", "z"])
       let notes = Notes()
       var configuration = ConsumerConfiguration()
@@ -127,7 +128,7 @@ struct InterceptorTests {
       _ = try await consumer.poll(timeout: .zero)
       #expect(notes.take() == ["a committed [3]", "b committed [3]"])
       try await consumer.close()
-      #expect(notes.take().suffix(2) == ["a closed", "b closed"])
+      #expect(notes.take() == ["a committed [3]", "b committed [3]", "a closed", "b closed"])
       #expect(broker.warnings.count == 4, "\(broker.warnings)")
     }
   }
