@@ -22,6 +22,9 @@ enum Path: String, CaseIterable {
   case appendOne = "append-one"
   /// `append(_:to:)` with 100 records.
   case appendBatch = "append-batch"
+  /// The same with acks=all, and with and without idempotence. What a sync costs the kernel is not counted.
+  case durableBatch = "durable-batch"
+  case idempotentBatch = "idempotent-batch"
   /// `read` and `forEachRecord`. What is read was appended before, in batches of 100, which is counted with it: the
   /// script takes the counts of `append-batch` off.
   case replay
@@ -32,14 +35,17 @@ enum Path: String, CaseIterable {
   func run(records count: Int, directory: String) throws {
     let broker = try Broker.open(directory)
     try broker.admin.createTopic("t", partitions: 1)
-    let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    let isDurable = self == .durableBatch || self == .idempotentBatch
+    var configuration = ProducerConfiguration(acks: isDurable ? .all : .leader)
+    configuration.enableIdempotence = self == .idempotentBatch
+    let producer = try broker.producer(configuration)
     let partition = TopicPartition("t", 0)
     switch self {
     case .appendOne:
       for _ in 0..<count {
         try producer.append(to: partition, key: Self.key.span.bytes, value: Self.value.span.bytes)
       }
-    case .appendBatch, .replay:
+    case .appendBatch, .durableBatch, .idempotentBatch, .replay:
       let records = (0..<100).map { _ in Record(key: Self.key, value: Self.value) }
       for _ in 0..<(count / 100) { try producer.append(records, to: partition) }
     }

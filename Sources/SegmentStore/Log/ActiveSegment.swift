@@ -26,6 +26,9 @@ struct ActiveSegment {
   var mapping: WritableMapping?
   /// Where `mapping` begins: so that an append need not retain it.
   var base: UnsafeMutableRawPointer?
+  /// The file's name where the segment is mapped, put together once: every sync says it.
+  var mappedPath: String?
+  var path: String { mappedPath ?? files.log }
   /// Open for as long as the segment is active, if the budget of descriptors allows.
   var descriptor: FileDescriptor?
   /// Whether the index files differ from what is in memory.
@@ -40,9 +43,11 @@ struct ActiveSegment {
   /// Maps the segment, so that it can be appended to.
   mutating func activate(_ context: StoreContext, segmentBytes: Int) throws(EventLogError) {
     guard mapping == nil else { return }
+    let path = files.log
+    mappedPath = path
     let file = try openFile(context)
     defer { if descriptor == nil { context.fileSystem.close(file) } }
-    let mapping = try WritableMapping(context.fileSystem, file, count: max(segmentBytes, position, 1), path: files.log)
+    let mapping = try WritableMapping(context.fileSystem, file, count: max(segmentBytes, position, 1), path: path)
     segment.pin(SegmentContents(region: mapping.region, offsetIndex: index.offsets, timeIndex: index.times))
     self.mapping = mapping
     base = mapping.pointer(at: 0)
@@ -63,7 +68,7 @@ struct ActiveSegment {
     if let descriptor { return descriptor }
     let mayKeep = context.takeDescriptor()
     do throws(EventLogError) {
-      let file = try context.fileSystem.open(files.log, .readWrite)
+      let file = try context.fileSystem.open(path, .readWrite)
       if mayKeep { descriptor = file }
       return file
     } catch {
@@ -100,9 +105,9 @@ struct ActiveSegment {
 
   private mutating func grow(_ file: FileDescriptor, to size: Int, _ context: StoreContext) throws(EventLogError) {
     let bytes = Int64(size - reserved)
-    try context.diskBudget.take(bytes, path: files.log)
+    try context.diskBudget.take(bytes, path: path)
     do throws(EventLogError) {
-      try context.fileSystem.allocate(file, from: Int64(reserved), count: bytes, path: files.log)
+      try context.fileSystem.allocate(file, from: Int64(reserved), count: bytes, path: path)
     } catch {
       context.diskBudget.giveBack(bytes)
       throw error

@@ -269,7 +269,7 @@ extension PartitionLog {
     let fileSystem = context.fileSystem
     for rolled in work.rolled { try rolled.finish(context) }
     if work.active.position > work.active.synced {
-      let path = work.active.files.log
+      let path = work.active.path
       if let file = work.active.descriptor {
         try fileSystem.syncData(file, path: path)
       } else {

@@ -23,25 +23,7 @@ extension Workloads {
           let (broker, producer) = try open(directory, acks: .leader)
           let records = (0..<100).map { _ in Record(key: payload.key, value: payload.value) }
           for _ in 0..<batches { try producer.append(records, to: topicPartition) }
-          var configuration = ConsumerConfiguration()
-          configuration.maxPollRecords = 100_000
-          let consumer = try broker.consumer(configuration)
-          try consumer.assign([topicPartition])
-          try consumer.seekToBeginning()
-          var seen = 0
-          var sum: UInt64 = 0
-          let time = try await seconds {
-            while seen < count {
-              for batch in try await consumer.poll(timeout: .zero).batches {
-                batch.forEachRecord { record in
-                  if let value = record.value { sum &+= touch(value) }
-                }
-                seen += batch.count
-              }
-            }
-          }
-          precondition(sum != 0)
-          try await consumer.close()
+          let time = try await replayTime(broker, count: count)
           try broker.close()
           return [Double(count) / time]
         },
@@ -65,5 +47,31 @@ extension Workloads {
           }
           return [Double(found.count) / time]
         })
+  }
+
+  /// How long it takes to read so many records of partition 0 and to touch every byte of their values.
+  static func replayTime(_ broker: Broker, count: Int, _ isolation: Isolation = .readUncommitted) async throws -> Double
+  {
+    var configuration = ConsumerConfiguration()
+    configuration.maxPollRecords = 100_000
+    configuration.isolation = isolation
+    let consumer = try broker.consumer(configuration)
+    try consumer.assign([topicPartition])
+    try consumer.seekToBeginning()
+    var seen = 0
+    var sum: UInt64 = 0
+    let time = try await seconds {
+      while seen < count {
+        for batch in try await consumer.poll(timeout: .zero).batches {
+          batch.forEachRecord { record in
+            if let value = record.value { sum &+= touch(value) }
+          }
+          seen += batch.count
+        }
+      }
+    }
+    precondition(sum != 0)
+    try await consumer.close()
+    return time
   }
 }

@@ -7,7 +7,7 @@ import Foundation
 enum Workloads {
   static func all(_ size: Size) -> [Workload] {
     append(size) + durable(size) + replay(size) + latency(size) + queue(size) + opening(size) + partitions(size)
-      + compression(size) + [compaction(size)] + groups(size) + [fixture(size)]
+      + compression(size) + transactions(size) + [compaction(size)] + groups(size) + [fixture(size)]
   }
 
   // MARK: What the families share
@@ -27,6 +27,16 @@ enum Workloads {
     guard let base = limit_map_new_file(directory + "/m", size, &descriptor) else { throw POSIXError(.EIO) }
     defer { limit_unmap(base, size, descriptor) }
     return try body(base, descriptor)
+  }
+
+  /// The same for a body that waits.
+  static func withMapping<R>(
+    _ directory: String, _ size: Int, _ body: (UnsafeMutableRawPointer, Int32) async throws -> R
+  ) async throws -> R {
+    var descriptor: Int32 = 0
+    guard let base = limit_map_new_file(directory + "/m", size, &descriptor) else { throw POSIXError(.EIO) }
+    defer { limit_unmap(base, size, descriptor) }
+    return try await body(base, descriptor)
   }
 
   /// A contender for each peer that offers this durability.
