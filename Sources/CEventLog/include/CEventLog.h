@@ -15,6 +15,9 @@ uint32_t cel_crc32c(uint32_t crc, const void *data, size_t length);
 /// The same by tables, for processors without the instruction; here so that tests can compare the two.
 uint32_t cel_crc32c_software(uint32_t crc, const void *data, size_t length);
 
+/// Has the processor fetch what lies at `address`, for a read soon. Any address will do.
+static inline void cel_prefetch(const void *address) { __builtin_prefetch(address); }
+
 /// 1 when `cel_crc32c` runs on the processor's own instruction.
 int cel_crc32c_is_hardware(void);
 

@@ -82,9 +82,12 @@ package struct BatchCleaner: ~Copyable {
     runs.removeAll(keepingCapacity: true)
     var start = records.range.lowerBound
     var runStart = -1
+    let isLookedUp = !isControl && header.baseOffset <= map.latestOffset
+    var keys = KeysAhead(records)
     var cursor = records.makeCursor()
     while cursor.advance() {
       let record = cursor.record
+      let key = isLookedUp ? keys.next(map) : (0, 0)
       let offset = header.baseOffset &+ Int64(record.offsetDelta)
       let isKept: Bool
       if isControl || offset > map.latestOffset {
@@ -92,7 +95,6 @@ package struct BatchCleaner: ~Copyable {
       } else if record.keyCount < 0 {
         isKept = false
       } else {
-        let key = UnsafeRawBufferPointer(start: base + record.keyStart, count: record.keyCount)
         isKept = (record.valueCount >= 0 || keepsTombstones) && offset >= map.offset(of: key)
       }
       if isKept {

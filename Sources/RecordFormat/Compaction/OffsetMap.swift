@@ -1,3 +1,4 @@
+internal import CEventLog
 internal import Glibc
 
 /// The latest offset of each key, in memory of a fixed size: 24 bytes an entry, open addressing (Kafka's
@@ -46,10 +47,16 @@ package struct OffsetMap: ~Copyable {
 
   package var isFull: Bool { count >= capacity }
 
+  /// Where the search for a key begins.
+  @inline(__always)
+  private func home(of value: KeyHash.Value) -> Int {
+    Int(truncatingIfNeeded: value.0.multipliedFullWidth(by: UInt64(truncatingIfNeeded: slots)).high)
+  }
+
   /// Where the key is, or the empty slot where it would be.
   @inline(__always)
   private func slot(of value: KeyHash.Value) -> Int {
-    var index = Int(truncatingIfNeeded: value.0.multipliedFullWidth(by: UInt64(truncatingIfNeeded: slots)).high)
+    var index = home(of: value)
     while true {
       let entry = entries[index]
       if entry.next == 0 || (entry.high == value.0 && entry.low == value.1) { return index }
@@ -58,10 +65,23 @@ package struct OffsetMap: ~Copyable {
     }
   }
 
+  /// The key's hash. Its entry is on its way from memory when this returns: whoever asks for some keys ahead of their use
+  /// does not wait for each.
+  @inline(__always)
+  func prefetch(_ key: UnsafeRawBufferPointer) -> KeyHash.Value {
+    let value = hash(key)
+    cel_prefetch(entries + home(of: value))
+    return value
+  }
+
   /// Offsets come in their order. The caller asks `isFull` before.
   @inline(__always)
   package mutating func put(_ key: UnsafeRawBufferPointer, _ offset: Int64) {
-    let value = hash(key)
+    put(hash(key), offset)
+  }
+
+  @inline(__always)
+  mutating func put(_ value: KeyHash.Value, _ offset: Int64) {
     let index = slot(of: value)
     if entries[index].next == 0 {
       precondition(count < capacity, "the map is full")
@@ -73,9 +93,10 @@ package struct OffsetMap: ~Copyable {
 
   /// The key's latest offset; -1 where it is not known.
   @inline(__always)
-  package func offset(of key: UnsafeRawBufferPointer) -> Int64 {
-    entries[slot(of: hash(key))].next &- 1
-  }
+  package func offset(of key: UnsafeRawBufferPointer) -> Int64 { offset(of: hash(key)) }
+
+  @inline(__always)
+  func offset(of value: KeyHash.Value) -> Int64 { entries[slot(of: value)].next &- 1 }
 
   /// Says that everything up to `offset` was taken in.
   package mutating func passed(_ offset: Int64) {
@@ -90,14 +111,15 @@ extension OffsetMap {
   /// - Throws: `invalidRecord` or `corruptMessage` where the records are not what the header says.
   package mutating func add(_ batch: RecordBatchView, from start: Int64) throws(EventLogError) -> Bool {
     let records = try batch.records()
-    let base = records.region.base
+    var keys = KeysAhead(records)
     var cursor = records.makeCursor()
     while cursor.advance() {
       let record = cursor.record
+      let key = keys.next(self)
       let offset = batch.header.baseOffset &+ Int64(record.offsetDelta)
       guard record.keyCount >= 0, offset >= start else { continue }
       guard !isFull else { return false }
-      put(UnsafeRawBufferPointer(start: base + record.keyStart, count: record.keyCount), offset)
+      put(key, offset)
     }
     if cursor.isBroken { throw records.brokenError() }
     return true
