@@ -108,10 +108,14 @@ struct StoreRepairWork {
       done += check.report.sizeInBytes
       guard isClear else { return add(work.findings, topicPartition) }
       var end = check.bounds?.end
-      let endsEarly = end.map { $0 < max(stored.recoveryPoint, stored.logEndOffset ?? 0) } ?? false
+      // No checksum covers the last batch's offset: where the log was closed in order, it is known.
+      let endsElsewhere =
+        end.map {
+          $0 < max(stored.recoveryPoint, stored.logEndOffset ?? 0) || (wasClean && $0 != stored.logEndOffset ?? $0)
+        } ?? false
       let hasFaults = !check.report.faults.isEmpty
       let lacksIndexes = try work.lacksIndexes()
-      if hasFaults || !check.report.notes.isEmpty || endsEarly || lacksIndexes {
+      if hasFaults || !check.report.notes.isEmpty || endsElsewhere || lacksIndexes {
         try run(&work, check.report, id, &stored)
         var left = isDryRun ? StoreVerifier.Report() : verify(directory).report
         if (left.faults + left.notes).contains(where: { $0.file.hasSuffix("index") }) {

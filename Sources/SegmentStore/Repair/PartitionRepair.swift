@@ -307,18 +307,28 @@ package struct PartitionRepair {
     for (number, survey) in surveys.enumerated() {
       let files = survey.files
       let isLast = number == surveys.count - 1
-      // Of a segment that is appended to, they are in memory.
-      let mayBeMissing = survey.size == 0 || (isLast && !wasClean)
+      // Of a segment that is appended to, they are in memory: the next opening makes them anew.
+      let isActive = isLast && !wasClean && !isEndMissing
+      let mayBeMissing = survey.size == 0 || isActive
       var isWrong = survey.needsRewrite || (isLast && isEndMissing)
       for path in [files.offsetIndex, files.timeIndex] {
         let isThere = try fileSystem.status(path) != nil
         let isMissing = !isWrong && !mayBeMissing && !isThere
         guard let message = faults.indexes[path] ?? (isMissing ? "the index is missing" : nil) else { continue }
         // Its own fault, or the log's: the one is as well mended as the other.
-        note(path, message, survey.blocker == nil ? "made anew from the log" : nil)
+        let remedy = isActive ? "removed; the next opening makes it anew from the log" : "made anew from the log"
+        note(path, message, survey.blocker == nil ? remedy : nil)
         isWrong = true
       }
-      if isWrong, survey.blocker == nil, !isDryRun { try indexes.rebuild(files) }
+      if isWrong, survey.blocker == nil, !isDryRun {
+        if isActive {
+          for path in [files.offsetIndex, files.timeIndex] where try fileSystem.status(path) != nil {
+            try fileSystem.unlink(path)
+          }
+        } else {
+          try indexes.rebuild(files)
+        }
+      }
       if let message = faults.indexes[files.transactionIndex] {
         let isPossible = surveys.allSatisfy { $0.blocker == nil }
         note(files.transactionIndex, message, isPossible ? "made anew from the log" : nil)

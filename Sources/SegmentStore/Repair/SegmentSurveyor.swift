@@ -181,11 +181,13 @@ struct SegmentSurveyor {
     let end = found ?? (isExact ? position : survey.size)
     var behind: Int64?
     if let found { behind = try finder.header(at: found)?.baseOffset }
-    if !fault.isVouchedFor, headers.count <= 1,
-      let (bytes, base) = try restored(start..<end, due: due, limit: behind ?? bound, finder)
-    {
-      restore(bytes, start..<end, base, &survey, &transactions)
-      return found
+    if !fault.isVouchedFor, headers.count <= 1 {
+      // A wrong length may end just before the file does.
+      for end in found == nil && end < survey.size ? [survey.size, end] : [end] {
+        guard let (bytes, base) = try restored(start..<end, due: due, limit: behind ?? bound, finder) else { continue }
+        restore(bytes, start..<end, base, &survey, &transactions)
+        return found
+      }
     }
     let upper: Int64
     if found != nil {

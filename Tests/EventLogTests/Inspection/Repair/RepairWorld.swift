@@ -3,6 +3,7 @@ import EventLogTesting
 import Foundation
 import RecordFormat
 import SegmentStore
+import SegmentStoreTesting
 import Testing
 
 struct RepairSeed: RandomNumberGenerator {
@@ -36,7 +37,10 @@ struct StoredBatch: Hashable {
 struct RepairWorld {
   let directory: TemporaryDirectory
   var path: String { directory("store") }
-  var repair: StoreRepair { StoreRepair(path: path) }
+  /// One that does not wait for the disk.
+  var repair: StoreRepair {
+    StoreRepair(path: path, fileSystem: FaultyFileSystem(root: path, tracksDurability: false, syncs: false))
+  }
 
   init() throws { directory = try TemporaryDirectory() }
 

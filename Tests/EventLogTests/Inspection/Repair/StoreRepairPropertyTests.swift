@@ -50,7 +50,7 @@ struct StoreRepairPropertyTests {
 
   @Test(
     "keeps every batch that was right, returns none that was not, and tells of all that is gone; the store goes on",
-    arguments: 0..<400 as Range<UInt64>)
+    arguments: 0..<150 as Range<UInt64>)
   func random(seed: UInt64) async throws {
     let world = try RepairWorld()
     var random = RepairSeed(seed &+ 7_000)
