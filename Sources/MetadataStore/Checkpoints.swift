@@ -47,6 +47,11 @@ extension MetadataStore {
     }
   }
 
+  /// Whether the store was closed in order, and nobody has opened it since.
+  package func lastStopWasClean() throws(EventLogError) -> Bool {
+    try read { db in try Bool.fetchOne(db, sql: "SELECT was_clean FROM store") ?? false }
+  }
+
   /// Says that all logs are closed and on the disk, and where they end.
   ///
   /// - Parameter unused: ids that were set aside and not given out.

@@ -120,14 +120,14 @@ struct BrokerOpening {
   }
 
   /// What a crash in the middle of a deletion or an import left. Whatever else ends in one of these words is not ours.
-  private func clearLeftovers(_ names: [String]) throws(EventLogError) {
+  func clearLeftovers(_ names: [String]) throws(EventLogError) {
     for name in names where Self.isLeftover(name) {
       let leftover = path + "/" + name
       if try fileSystem.status(leftover)?.kind == .directory { try fileSystem.removeTree(leftover) }
     }
   }
 
-  private static func isLeftover(_ name: String) -> Bool {
+  static func isLeftover(_ name: String) -> Bool {
     [deletedSuffix, importSuffix].contains { suffix in
       name.hasSuffix(suffix) && TopicName.parse(directory: String(name.dropLast(suffix.count))) != nil
     }
@@ -160,7 +160,7 @@ struct BrokerOpening {
     return Topic(id: topic.id, name: topic.name, partitions: partitions, configs: topic.configs)
   }
 
-  private func finishDeletion(_ topic: TopicMetadata, _ metadata: MetadataStore) throws(EventLogError) {
+  func finishDeletion(_ topic: TopicMetadata, _ metadata: MetadataStore) throws(EventLogError) {
     for number in 0..<topic.partitions {
       let directory = path + "/" + TopicPartition(topic.name, number).description
       if try fileSystem.status(directory) != nil { try fileSystem.removeTree(directory) }
@@ -192,23 +192,15 @@ struct BrokerOpening {
         ends[PartitionID(topic.id, number)] = (log.topicPartition, log.logEndOffset)
       }
     }
-    for (group, offsets) in committed {
-      var changed: [PartitionID: CommittedOffset] = [:]
-      for (partition, offset) in offsets {
-        guard let (topicPartition, end) = ends[partition], offset.offset > end else { continue }
-        context.warn(
-          EventLogError(
-            .offsetOutOfRange,
-            "group \(group) had committed \(offset.offset), but the log was found to end at "
-              + "\(end): the group goes on there", offset: offset.offset
-          ).at(topicPartition))
-        var lowered = offset
-        lowered.offset = end
-        changed[partition] = lowered
-      }
-      guard !changed.isEmpty else { continue }
-      try metadata.commit([(group, changed)])
-      committed[group]?.merge(changed) { $1 }
+    for found in OffsetBeyondEnd.find(committed, ends) {
+      context.warn(
+        EventLogError(
+          .offsetOutOfRange,
+          "group \(found.group) had committed \(found.offset.offset), but the log was found to end at "
+            + "\(found.end): the group goes on there", offset: found.offset.offset
+        ).at(found.topicPartition))
+      try found.bringBack(metadata)
+      committed[found.group]?[found.partition] = found.lowered
     }
   }
 

@@ -4,7 +4,7 @@ internal import SegmentStore
 /// Checks the files of one partition.
 struct PartitionVerifier {
   let directory: String
-  let fileSystem: LocalFileSystem
+  let fileSystem: any FileSystem
   private(set) var report = StoreVerifier.Report()
   /// Where the log begins and ends; nil where that could not be found out.
   var bounds: (start: Int64, end: Int64)? { isReadable ? (start, end) : nil }
@@ -13,7 +13,7 @@ struct PartitionVerifier {
   private var isReadable = true
   private var transactions = TransactionsSeen()
 
-  init(directory: String, fileSystem: LocalFileSystem) {
+  init(directory: String, fileSystem: any FileSystem) {
     self.directory = directory
     self.fileSystem = fileSystem
   }

@@ -30,9 +30,15 @@ public struct StoreVerifier: Sendable {
   }
 
   public let path: String
+  private let fileSystem: any FileSystem
 
   public init(path: String) {
+    self.init(path: path, fileSystem: LocalFileSystem())
+  }
+
+  init(path: String, fileSystem: any FileSystem) {
     self.path = path.withoutTrailingSlash
+    self.fileSystem = fileSystem
   }
 
   /// Checks everything. A fault does not end it.
@@ -40,12 +46,7 @@ public struct StoreVerifier: Sendable {
   /// - Parameter progress: told how many bytes are done, and how many there are.
   /// - Throws: where the directory can't be looked into at all.
   public func run(progress: @escaping (_ done: Int64, _ total: Int64) -> Void = { _, _ in }) throws -> Report {
-    let fileSystem = LocalFileSystem()
-    guard let status = try fileSystem.status(path) else {
-      throw EventLogError(.inputOutput, "there is no such directory", file: path)
-    }
-    // A link is followed here alone: whoever named it chose that.
-    guard status.kind != .file else { throw EventLogError(.inputOutput, "this is a file, no directory", file: path) }
+    try Self.requireDirectory(path, fileSystem)
     var report = Report()
     let names = try fileSystem.list(path).sorted()
     let partitions = names.filter { TopicName.parse(directory: $0) != nil }
@@ -63,8 +64,16 @@ public struct StoreVerifier: Sendable {
     return report
   }
 
+  static func requireDirectory(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) {
+    guard let status = try fileSystem.status(path) else {
+      throw EventLogError(.inputOutput, "there is no such directory", file: path)
+    }
+    // A link is followed here alone: whoever named it chose that.
+    guard status.kind != .file else { throw EventLogError(.inputOutput, "this is a file, no directory", file: path) }
+  }
+
   /// The bytes of a partition's log files, with the room that an owner at work has reserved: for a progress bar.
-  static func logBytes(_ directory: String, _ fileSystem: LocalFileSystem) throws(EventLogError) -> Int64 {
+  static func logBytes(_ directory: String, _ fileSystem: any FileSystem) throws(EventLogError) -> Int64 {
     var sum: Int64 = 0
     for name in try fileSystem.list(directory) where name.hasSuffix(".log") {
       sum += try fileSystem.status(directory + "/" + name)?.size ?? 0
@@ -85,25 +94,10 @@ public struct StoreVerifier: Sendable {
       defer { try? metadata.close() }
       for message in try metadata.verify() { report.faults.append(Fault(file: file, message: message)) }
       let topics = try metadata.topics().filter { !$0.isDeleting }
-      var known: Set<String> = []
+      report.faults += directoryFaults(topics, Array(ends.keys))
       var nameOf: [PartitionID: String] = [:]
       for topic in topics {
-        for number in 0..<topic.partitions {
-          let name = "\(topic.name)-\(number)"
-          known.insert(name)
-          nameOf[PartitionID(topic.id, number)] = name
-          if !ends.keys.contains(name) {
-            report.faults.append(Fault(file: path + "/" + name, message: "the partition's directory is missing"))
-          } else if let id = Self.topicID(path + "/" + name), id != topic.id.text {
-            report.faults.append(
-              Fault(
-                file: path + "/" + name + "/" + PartitionMetadataFile.name,
-                message: "the directory belongs to topic id \(id), SQLite says \(topic.id.text)"))
-          }
-        }
-      }
-      for name in ends.keys.sorted() where !known.contains(name) {
-        report.faults.append(Fault(file: path + "/" + name, message: "no topic owns this directory"))
+        for number in 0..<topic.partitions { nameOf[PartitionID(topic.id, number)] = "\(topic.name)-\(number)" }
       }
       for (partition, checkpoint) in try metadata.checkpoints() {
         guard let name = nameOf[partition], let bounds = ends[name] ?? nil else { continue }
@@ -130,8 +124,34 @@ public struct StoreVerifier: Sendable {
     }
   }
 
-  private static func topicID(_ directory: String) -> String? {
-    guard let bytes = try? LocalFileSystem().contents(of: directory + "/" + PartitionMetadataFile.name, limit: 4096)
+  /// What is wrong with which directories there are.
+  ///
+  /// - Parameter names: of the directories that look like partitions'.
+  func directoryFaults(_ topics: [TopicMetadata], _ names: [String]) -> [Fault] {
+    var faults: [Fault] = []
+    var known: Set<String> = []
+    for topic in topics {
+      for number in 0..<topic.partitions {
+        let name = "\(topic.name)-\(number)"
+        known.insert(name)
+        if !names.contains(name) {
+          faults.append(Fault(file: path + "/" + name, message: "the partition's directory is missing"))
+        } else if let id = topicID(path + "/" + name), id != topic.id.text {
+          faults.append(
+            Fault(
+              file: path + "/" + name + "/" + PartitionMetadataFile.name,
+              message: "the directory belongs to topic id \(id), SQLite says \(topic.id.text)"))
+        }
+      }
+    }
+    for name in names.sorted() where !known.contains(name) {
+      faults.append(Fault(file: path + "/" + name, message: "no topic owns this directory"))
+    }
+    return faults
+  }
+
+  private func topicID(_ directory: String) -> String? {
+    guard let bytes = try? fileSystem.contents(of: directory + "/" + PartitionMetadataFile.name, limit: 4096)
     else {
       return nil
     }

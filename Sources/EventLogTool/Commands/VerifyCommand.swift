@@ -7,18 +7,39 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Prints each fault with its place, and exits with 1 if there is any. Notes tell of what the next opening makes anew \
       from the log, such as a damaged .snapshot, and are no faults. Changes nothing.
+
+      With --repair, for a directory that no process has open: makes indexes anew, and takes damaged batches out of their \
+      segments. Their bytes are saved before in <topic>-<partition>.<segment>-<position>.quarantine in the data directory; \
+      the offsets of all other records stay. Prints each fault, what was done about it, and what is lost. Exits with 0 where \
+      nothing was wrong, or all was repaired without the loss of a record; with 1 where something is lost, or could not be \
+      repaired.
       """)
 
   @Argument(help: "The data directory.") var dir: String
+  @Flag(help: "Repair what can be.") var repair = false
+  @Flag(help: "With --repair: only say what would be done.") var dryRun = false
   @Flag(help: "Print JSON.") var json = false
 
+  func validate() throws {
+    if dryRun, !repair { throw ValidationError("--dry-run goes with --repair") }
+  }
+
   func run() throws {
+    if repair { return try runRepair() }
     let progress = ProgressBar("verify")
     let report = try StoreVerifier(path: dir).run { progress.update($0, of: $1) }
     progress.finish()
     // What was found counts, whether somebody reads of it or not.
     do { try show(report) } catch is OutputClosed {}
     if !report.isSound { throw ExitCode.failure }
+  }
+
+  private func runRepair() throws {
+    let progress = ProgressBar("repair")
+    let report = try StoreRepair(path: dir).run(dryRun: dryRun) { progress.update($0, of: $1) }
+    progress.finish()
+    do { try report.show(json: json) } catch is OutputClosed {}
+    if !report.isWhole { throw ExitCode.failure }
   }
 
   private func show(_ report: StoreVerifier.Report) throws {

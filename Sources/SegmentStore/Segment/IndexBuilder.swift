@@ -102,17 +102,17 @@ package enum IndexFile {
     return isSound ? entries : nil
   }
 
-  /// Writes both files anew. They are caches of what the log says, and so are not synced.
+  /// Writes both files anew. They are caches of what the log says, and so need not be synced.
   static func write(
     _ offsets: AppendOnlyArray<OffsetIndexEntry>, _ times: AppendOnlyArray<TimeIndexEntry>, _ files: SegmentFiles,
-    _ fileSystem: any FileSystem, suffix: String = ""
+    _ fileSystem: any FileSystem, suffix: String = "", durably: Bool = false
   ) throws(EventLogError) {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(offsets.count * OffsetIndexEntry.size)
     for index in 0..<offsets.count { offsets[index].append(to: &bytes) }
-    try fileSystem.replace(files.offsetIndex + suffix, with: bytes, durably: false)
+    try fileSystem.replace(files.offsetIndex + suffix, with: bytes, durably: durably)
     bytes.removeAll(keepingCapacity: true)
     for index in 0..<times.count { times[index].append(to: &bytes) }
-    try fileSystem.replace(files.timeIndex + suffix, with: bytes, durably: false)
+    try fileSystem.replace(files.timeIndex + suffix, with: bytes, durably: durably)
   }
 }

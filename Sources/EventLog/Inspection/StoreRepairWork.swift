@@ -1,0 +1,206 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+/// One run of a repair, with the store locked.
+struct StoreRepairWork {
+  let path: String
+  let context: StoreContext
+  let metadata: MetadataStore
+  let isDryRun: Bool
+  let progress: (Int64, Int64) -> Void
+  private(set) var report: StoreRepair.Report
+  /// Where the logs end once they are repaired.
+  private var ends: [PartitionID: (TopicPartition, Int64)] = [:]
+  private var done: Int64 = 0
+  private var total: Int64 = 0
+  private var fileSystem: any FileSystem { context.fileSystem }
+
+  init(
+    path: String, context: StoreContext, metadata: MetadataStore, isDryRun: Bool,
+    progress: @escaping (Int64, Int64) -> Void
+  ) {
+    self.path = path
+    self.context = context
+    self.metadata = metadata
+    self.isDryRun = isDryRun
+    self.progress = progress
+    report = StoreRepair.Report(isDryRun: isDryRun)
+  }
+
+  mutating func run() throws(EventLogError) {
+    try clearLeftovers()
+    let topics = try metadata.topics().filter { !$0.isDeleting }
+    let names = try fileSystem.list(path).filter { TopicName.parse(directory: $0) != nil }
+    total = names.reduce(0) { $0 + ((try? StoreVerifier.logBytes(path + "/" + $1, fileSystem)) ?? 0) }
+    for fault in StoreVerifier(path: path, fileSystem: fileSystem).directoryFaults(topics, names) { add(fault) }
+    let checkpoints = try metadata.checkpoints()
+    let wasClean = try metadata.lastStopWasClean()
+    var owned: Set<String> = []
+    for topic in topics {
+      let configuration = TopicConfigs.logConfiguration(topic.configs, defaults: [:])
+      for number in 0..<topic.partitions {
+        let topicPartition = TopicPartition(topic.name, number)
+        guard names.contains(topicPartition.description) else { continue }
+        owned.insert(topicPartition.description)
+        let id = PartitionID(topic.id, number)
+        let stored = checkpoints[id] ?? StoredCheckpoint(logStartOffset: 0, recoveryPoint: 0)
+        try repair(topicPartition, id, stored, configuration, wasClean: wasClean)
+      }
+    }
+    // Whose they are is not known, and so neither is what they should hold.
+    for name in names where !owned.contains(name) {
+      for fault in verify(path + "/" + name).report.faults { add(fault) }
+    }
+    try bringBackOffsets()
+  }
+
+  private mutating func add(_ fault: StoreVerifier.Fault) {
+    report.findings.append(
+      StoreRepair.Finding(
+        file: fault.file, position: fault.position, offset: fault.offset, message: fault.message))
+  }
+
+  /// What a crash left in the middle of an import or of the deletion of a topic.
+  private mutating func clearLeftovers() throws(EventLogError) {
+    let opening = BrokerOpening(path: path, configuration: .init(), context: context, metadataDurability: .full)
+    let names = try fileSystem.list(path)
+    for name in names.sorted() where BrokerOpening.isLeftover(name) {
+      guard try fileSystem.status(path + "/" + name)?.kind == .directory else { continue }
+      report.findings.append(
+        StoreRepair.Finding(
+          file: path + "/" + name, message: "what a crash left in the middle of an import or a deletion",
+          remedy: "removed"))
+    }
+    if !isDryRun { try opening.clearLeftovers(names) }
+    for topic in try metadata.topics() where topic.isDeleting {
+      report.findings.append(
+        StoreRepair.Finding(
+          file: path, message: "the deletion of topic \(topic.name) was not finished", remedy: "finished"))
+      if !isDryRun { try opening.finishDeletion(topic, metadata) }
+    }
+  }
+
+  private func verify(_ directory: String, progress: (Int64) -> Void = { _ in }) -> PartitionVerifier {
+    var verifier = PartitionVerifier(directory: directory, fileSystem: fileSystem)
+    verifier.run(progress: progress)
+    return verifier
+  }
+
+  // MARK: A partition
+
+  private mutating func repair(
+    _ topicPartition: TopicPartition, _ id: PartitionID, _ stored: StoredCheckpoint, _ configuration: LogConfiguration,
+    wasClean: Bool
+  ) throws(EventLogError) {
+    report.partitions += 1
+    let directory = path + "/" + topicPartition.description
+    guard try fileSystem.status(directory)?.kind == .directory else {
+      for fault in verify(directory).report.faults { add(fault) }
+      return
+    }
+    var stored = stored
+    var work = partitionRepair(directory, stored, configuration, wasClean: wasClean)
+    do throws(EventLogError) {
+      let isClear = try work.clearLeftovers()
+      let before = done
+      let check = verify(directory) { progress(before + $0, total) }
+      done += check.report.sizeInBytes
+      guard isClear else { return add(work.findings, topicPartition) }
+      var end = check.bounds?.end
+      // No checksum covers the last batch's offset: where the log was closed in order, it is known.
+      let endsElsewhere =
+        end.map {
+          $0 < max(stored.recoveryPoint, stored.logEndOffset ?? 0) || (wasClean && $0 != stored.logEndOffset ?? $0)
+        } ?? false
+      let hasFaults = !check.report.faults.isEmpty
+      let lacksIndexes = try work.lacksIndexes()
+      if hasFaults || !check.report.notes.isEmpty || endsElsewhere || lacksIndexes {
+        try run(&work, check.report, id, &stored)
+        var left = isDryRun ? StoreVerifier.Report() : verify(directory).report
+        if (left.faults + left.notes).contains(where: { $0.file.hasSuffix("index") }) {
+          // What an index says may have been right of the log as it was.
+          add(work.findings, topicPartition)
+          work = partitionRepair(directory, stored, configuration, wasClean: wasClean)
+          try run(&work, left, id, &stored)
+          left = verify(directory).report
+        }
+        add(work.findings, topicPartition)
+        let told = Set(work.findings.filter { $0.remedy == nil }.map(\.file))
+        for fault in left.faults where !told.contains(fault.file) { add(fault) }
+        end = work.logEndOffset
+      } else {
+        add(work.findings, topicPartition)
+      }
+      if let end { ends[id] = (topicPartition, end) }
+    } catch {
+      add(work.findings, topicPartition)
+      add(
+        StoreVerifier.Fault(
+          file: error.file ?? directory, position: error.position, offset: error.offset,
+          message: "the partition could not be repaired: \(error.message)"))
+    }
+  }
+
+  private func partitionRepair(
+    _ directory: String, _ stored: StoredCheckpoint, _ configuration: LogConfiguration, wasClean: Bool
+  ) -> PartitionRepair {
+    PartitionRepair(
+      directory: directory, configuration: configuration,
+      checkpoint: PartitionCheckpoint(
+        logStartOffset: stored.logStartOffset, recoveryPoint: stored.recoveryPoint, logEndOffset: stored.logEndOffset),
+      wasClean: wasClean, isDryRun: isDryRun, context: context)
+  }
+
+  private func run(
+    _ work: inout PartitionRepair, _ check: StoreVerifier.Report, _ id: PartitionID, _ stored: inout StoredCheckpoint
+  ) throws(EventLogError) {
+    var moved = stored
+    try work.run(Self.faults(check)) { point throws(EventLogError) in
+      moved.recoveryPoint = point
+      try metadata.save([id: moved])
+    }
+    stored = moved
+  }
+
+  private mutating func add(_ findings: [PartitionRepair.Finding], _ topicPartition: TopicPartition) {
+    for finding in findings {
+      report.findings.append(
+        StoreRepair.Finding(
+          file: finding.file, position: finding.position, offset: finding.offset, message: finding.message,
+          remedy: finding.remedy,
+          loss: finding.loss.map {
+            StoreRepair.Loss(
+              topicPartition: topicPartition, offsets: $0.offsets, records: $0.records, bytes: $0.bytes,
+              quarantine: $0.quarantine)
+          }))
+    }
+  }
+
+  private static func faults(_ report: StoreVerifier.Report) -> PartitionRepair.Faults {
+    var faults = PartitionRepair.Faults(indexes: [:], snapshots: [:])
+    for fault in report.faults where fault.file.hasSuffix("index") {
+      if faults.indexes[fault.file] == nil { faults.indexes[fault.file] = fault.message }
+    }
+    for note in report.notes {
+      if note.file.hasSuffix(".snapshot") { faults.snapshots[note.file] = note.message }
+      // One that goes beyond the log's end, which nobody is at work on, or that waits for the next opening.
+      if note.file.hasSuffix(".txnindex"), faults.indexes[note.file] == nil { faults.indexes[note.file] = note.message }
+    }
+    return faults
+  }
+
+  // MARK: Committed offsets
+
+  private mutating func bringBackOffsets() throws(EventLogError) {
+    for found in OffsetBeyondEnd.find(try metadata.committedOffsets(), ends) {
+      report.findings.append(
+        StoreRepair.Finding(
+          file: metadata.path, offset: found.offset.offset,
+          message:
+            "group \(found.group) has committed \(found.offset.offset) for \(found.topicPartition), whose log ends "
+            + "at \(found.end)", remedy: "brought back to \(found.end)"))
+      if !isDryRun { try found.bringBack(metadata) }
+    }
+  }
+}
