@@ -7,10 +7,10 @@ import Foundation
 extension Workloads {
   static func latency(_ size: Size) -> [Workload] {
     let count = size.count(10_000)
-    let percentiles: [Measure] = [.seconds("p50"), .seconds("p99"), .seconds("p99.9"), .seconds("most")]
     return [
       Workload(
-        id: "latency", name: "from send to a waiting consumer, 5,000 a second, acks=1, 100 B", measures: percentiles,
+        id: "latency", name: "from send to a waiting consumer, 5,000 a second, acks=1, 100 B",
+        measures: percentileMeasures,
         rounds: 5,
         targets: [.peer("LMDB", 1), .bestPeer(2, measure: 1), .limit("a futex", 1 / 1.15)],
         contenders: [
@@ -23,7 +23,7 @@ extension Workloads {
         ] + peers(.unsynced) { peer, directory in try peerLatency(peer, directory, count) }),
       Workload(
         id: "latency-spinning", name: "from send to a spinning consumer, 5,000 a second, acks=1, 100 B",
-        measures: percentiles, rounds: 5,
+        measures: percentileMeasures, rounds: 5,
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in
             try await eventLogLatency(directory, count, spins: true)
@@ -81,7 +81,9 @@ extension Workloads {
     return percentiles(taken)
   }
 
-  private static func percentiles(_ taken: [UInt64]) -> [Double] {
+  static let percentileMeasures: [Measure] = [.seconds("p50"), .seconds("p99"), .seconds("p99.9"), .seconds("most")]
+
+  static func percentiles(_ taken: [UInt64]) -> [Double] {
     let sorted = taken.sorted()
     return [0.5, 0.99, 0.999, 1].map { Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * $0))]) / 1e9 }
   }

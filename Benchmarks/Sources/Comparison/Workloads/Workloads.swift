@@ -7,7 +7,7 @@ import Foundation
 enum Workloads {
   static func all(_ size: Size) -> [Workload] {
     append(size) + durable(size) + replay(size) + latency(size) + queue(size) + opening(size) + partitions(size)
-      + compression(size) + transactions(size) + [compaction(size)] + groups(size) + [fixture(size)]
+      + compression(size) + transactions(size) + compaction(size) + groups(size) + [fixture(size)]
   }
 
   // MARK: What the families share
