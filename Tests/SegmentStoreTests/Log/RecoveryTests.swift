@@ -1,6 +1,7 @@
 import Foundation
 import RecordFormat
 import SegmentStore
+import SegmentStoreTesting
 import Testing
 
 @Suite("Recovery after an unclean stop")
@@ -144,6 +145,36 @@ struct RecoveryTests {
     #expect(try again.values().count == 100)
     #expect(try again.values(from: 57)[57] == "value 57")
     #expect(try again.offset(forTimestamp: 42)?.offset == 42)
+    _ = try again.close()
+  }
+
+  @Test("finishes a segment that was rolled away during the sync that made the last of it durable")
+  func killedBeforeRolledSegmentIsFinished() throws {
+    let directory = try TemporaryDirectory()
+    let system = FaultyFileSystem(root: directory.path)
+    let (sync, finishing) = (Gate(), Gate())
+    system.arm(.syncData, after: 0, times: 1, with: .hold(sync)) { $0.hasSuffix(".log") }
+    system.arm(.truncate, after: 0, times: 1, with: .hold(finishing)) { $0.hasSuffix(".log") }
+    var configuration = LogConfiguration()
+    configuration.segmentBytes = 100
+    let log = try TestLog(directory.path, configuration, fileSystem: system).open()
+    let (begun, done) = (Latch(), Latch())
+    sync.whenReached { begun.open() }
+    try log.append("a")
+    log.whenDurable(upTo: 1) { _ in done.open() }
+    begun.wait()
+    try log.append("b")
+    sync.open()
+    done.wait()
+    #expect(log.durableOffset == 1)
+    // All of the first segment is on the disk, and nobody has trimmed it yet. This is what a killed process leaves.
+    let checkpoint = log.checkpoint
+    let copy = try TemporaryDirectory()
+    try FileManager.default.copyItem(atPath: directory.path + "/t-0", toPath: copy.path + "/t-0")
+    system.heal()
+    _ = try log.close()
+    let again = try TestLog(copy.path, configuration).open(checkpoint)
+    #expect(try again.values() == [0: "a", 1: "b"])
     _ = try again.close()
   }
 
