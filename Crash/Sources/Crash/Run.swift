@@ -107,8 +107,14 @@ struct Run {
 
   private mutating func check(isLast: Bool = false) async throws {
     let broker = try Store.open(type, directory)
-    if isLast { try await scenario.finish(broker) }
-    try await scenario.check(broker)
+    do {
+      if isLast { try await scenario.finish(broker) }
+      try await scenario.check(broker)
+    } catch {
+      // Else it would go on in a directory that is about to be looked at, or removed.
+      try? broker.close()
+      throw error
+    }
     try broker.close()
     try Store.verify(directory)
     summary.checks += 1
