@@ -1,15 +1,9 @@
 package import RecordFormat
 
 extension PartitionLog {
-  /// What the metadata store has to know after a crash: everything below the recovery point is on the disk, and segments
-  /// that lie wholly below it are finished.
+  /// What the metadata store has to know after a crash: everything below the recovery point is on the disk.
   package var checkpoint: PartitionCheckpoint {
-    let recoveryPoint = state.withLock { state in
-      // One that was rolled away while a sync ran may be on the disk to its end, and still have its reserved room. The next
-      // opening is to look at it.
-      state.rolled.first.map { min(state.durableOffset, $0.endOffset - 1) } ?? state.durableOffset
-    }
-    return PartitionCheckpoint(logStartOffset: logStartOffset, recoveryPoint: recoveryPoint)
+    PartitionCheckpoint(logStartOffset: logStartOffset, recoveryPoint: durableOffset)
   }
 
   /// Makes everything durable, trims the files to what was written, and ends.

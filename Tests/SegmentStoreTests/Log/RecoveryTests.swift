@@ -148,27 +148,22 @@ struct RecoveryTests {
     _ = try again.close()
   }
 
-  @Test("finishes a segment that was rolled away during the sync that made the last of it durable")
+  @Test("finishes a segment that was rolled away after the last of it was on the disk")
   func killedBeforeRolledSegmentIsFinished() throws {
     let directory = try TemporaryDirectory()
     let system = FaultyFileSystem(root: directory.path)
-    let (sync, finishing) = (Gate(), Gate())
-    system.arm(.syncData, after: 0, times: 1, with: .hold(sync)) { $0.hasSuffix(".log") }
-    system.arm(.truncate, after: 0, times: 1, with: .hold(finishing)) { $0.hasSuffix(".log") }
     var configuration = LogConfiguration()
     configuration.segmentBytes = 100
     let log = try TestLog(directory.path, configuration, fileSystem: system).open()
-    let (begun, done) = (Latch(), Latch())
-    sync.whenReached { begun.open() }
-    try log.append("a")
-    log.whenDurable(upTo: 1) { _ in done.open() }
-    begun.wait()
-    try log.append("b")
-    sync.open()
-    done.wait()
-    #expect(log.durableOffset == 1)
-    // All of the first segment is on the disk, and nobody has trimmed it yet. This is what a killed process leaves.
+    try log.append("a", durably: true)
     let checkpoint = log.checkpoint
+    #expect(checkpoint.recoveryPoint == 1)
+    let (trimming, begun) = (Gate(), Latch())
+    system.arm(.truncate, after: 0, times: 1, with: .hold(trimming)) { $0.hasSuffix(".log") }
+    trimming.whenReached { begun.open() }
+    try log.append("b")
+    begun.wait()
+    // The checkpoint says that all of the first segment is on the disk; nobody has trimmed it yet. So a killed process leaves it.
     let copy = try TemporaryDirectory()
     try FileManager.default.copyItem(atPath: directory.path + "/t-0", toPath: copy.path + "/t-0")
     system.heal()
