@@ -68,7 +68,7 @@ struct Transactions: Scenario {
           Int64(number % sources), metadata: "\(child.round) \(index) \(number)")
       ], to: ConsumerGroupMetadata(group: group(index)))
     // The plant: it tells of a commit where it aborts, now and then.
-    let cheats = child.isPlanted && plan.commits && number % 20 == 19
+    let cheats = child.isPlanted && plan.commits && number % 5 == 4
     if plan.commits, !cheats { try await producer.commitTransaction() } else { try await producer.abortTransaction() }
     if plan.commits { child.say("committed", index, number) } else { child.say("aborted", index, number) }
   }
