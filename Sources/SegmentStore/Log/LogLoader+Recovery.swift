@@ -15,7 +15,9 @@ extension LogLoader {
       let isLast = number == bases.count - 1
       let nextBase = isLast ? nil : bases[number + 1]
       let (candidate, isShared) = try segment(base)
-      if let nextBase, nextBase <= checkpoint.recoveryPoint {
+      // A segment that ends at the recovery point may have been rolled away since, and not yet been trimmed. Where the
+      // recovery point lies beyond its end, the sync that got there had finished it before.
+      if let nextBase, nextBase < checkpoint.recoveryPoint {
         segments.append(candidate)
         continue
       }

@@ -20,6 +20,7 @@ struct ProducerStateLoader {
       }
     }
     try dropSnapshots(beyond: result.nextOffset, &snapshots)
+    dropStrays(result.segments, &snapshots)
     if result.nextOffset == first.baseOffset, snapshots.isEmpty, indexes.isEmpty { return }
 
     // A segment whose end has a snapshot has a complete transaction index too.
@@ -48,6 +49,16 @@ struct ProducerStateLoader {
     for offset in stale { try fileSystem.unlink(path(offset)) }
     try fileSystem.syncDirectory(directory)
     snapshots.subtract(stale)
+  }
+
+  /// Snapshots that stops left within segments. Only the newest, behind the last segment's own, says something that no other
+  /// does; Kafka keeps that one too, and no more.
+  private func dropStrays(_ segments: [Segment], _ snapshots: inout Set<Int64>) {
+    guard let last = segments.last else { return }
+    var strays = snapshots.subtracting(segments.map(\.baseOffset))
+    if let newest = strays.max(), newest > last.baseOffset { strays.remove(newest) }
+    for offset in strays { try? fileSystem.unlink(path(offset)) }
+    snapshots.subtract(strays)
   }
 
   private func path(_ offset: Int64) -> String {

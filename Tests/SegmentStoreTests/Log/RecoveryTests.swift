@@ -1,6 +1,7 @@
 import Foundation
 import RecordFormat
 import SegmentStore
+import SegmentStoreTesting
 import Testing
 
 @Suite("Recovery after an unclean stop")
@@ -144,6 +145,31 @@ struct RecoveryTests {
     #expect(try again.values().count == 100)
     #expect(try again.values(from: 57)[57] == "value 57")
     #expect(try again.offset(forTimestamp: 42)?.offset == 42)
+    _ = try again.close()
+  }
+
+  @Test("finishes a segment that was rolled away after the last of it was on the disk")
+  func killedBeforeRolledSegmentIsFinished() throws {
+    let directory = try TemporaryDirectory()
+    let system = FaultyFileSystem(root: directory.path)
+    var configuration = LogConfiguration()
+    configuration.segmentBytes = 100
+    let log = try TestLog(directory.path, configuration, fileSystem: system).open()
+    try log.append("a", durably: true)
+    let checkpoint = log.checkpoint
+    #expect(checkpoint.recoveryPoint == 1)
+    let (trimming, begun) = (Gate(), Latch())
+    system.arm(.truncate, after: 0, times: 1, with: .hold(trimming)) { $0.hasSuffix(".log") }
+    trimming.whenReached { begun.open() }
+    try log.append("b")
+    begun.wait()
+    // The checkpoint says that all of the first segment is on the disk; nobody has trimmed it yet. So a killed process leaves it.
+    let copy = try TemporaryDirectory()
+    try FileManager.default.copyItem(atPath: directory.path + "/t-0", toPath: copy.path + "/t-0")
+    system.heal()
+    _ = try log.close()
+    let again = try TestLog(copy.path, configuration).open(checkpoint)
+    #expect(try again.values() == [0: "a", 1: "b"])
     _ = try again.close()
   }
 

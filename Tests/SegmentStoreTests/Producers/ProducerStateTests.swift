@@ -153,6 +153,26 @@ final class ProducerSequenceTests {
     try log.append(["b"], by: 1, sequence: 1, transactional: true)
   }
 
+  @Test("leave no snapshots behind, however often a log is closed, opened and left by a process that dies")
+  func straySnapshots() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    var checkpoint = PartitionCheckpoint()
+    for _ in 0..<4 {
+      let closed = try test.open(checkpoint)
+      try closed.append(["a"], by: 7)
+      checkpoint = try closed.close()
+      let killed = try test.open(checkpoint, wasClean: true)
+      try killed.append(["b"], by: 7)
+      killed.abandon(EventLogError(.illegalState, "killed"))
+    }
+    let again = try test.open(checkpoint)
+    #expect(again.nextSequence(of: 7)?.sequence == 8)
+    let names = try FileManager.default.contentsOfDirectory(atPath: test.directory)
+    #expect(names.filter { $0.hasSuffix(".snapshot") } == ["00000000000000000007.snapshot"])
+    _ = try again.close()
+  }
+
   @Test("are known after a stop: those of the last batch after a clean one, of five after another")
   func survive() throws {
     var offsets: [Int64] = []
