@@ -60,10 +60,18 @@ extension Consumer {
 
   /// Tells the listener, which may still commit, and only then takes the partitions away.
   func revoke(_ partitions: [TopicPartition]) async throws {
-    defer { drop(partitions) }
+    var failure: (any Error)?
     if let listener = state.withLock({ $0.listener }) {
-      try await inCallback { try await listener.partitionsRevoked(partitions, from: self) }
+      do {
+        try await inCallback { try await listener.partitionsRevoked(partitions, from: self) }
+      } catch {
+        failure = error
+      }
     }
+    // Whoever gets them begins at what is on the disk. What was committed without waiting is to be there by then.
+    await commitsAreWritten(within: configuration.maxPollInterval)
+    drop(partitions)
+    if let failure { throw failure }
   }
 
   /// Takes partitions in, and tells the listener, which may seek.

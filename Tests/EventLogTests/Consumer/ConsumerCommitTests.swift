@@ -193,4 +193,45 @@ struct ConsumerCommitTests {
       #expect(try consumer.committed([t0]).isEmpty)
     }
   }
+
+  private struct Rebalances: RebalanceListener {
+    let told: AsyncStream<String>.Continuation
+    func partitionsRevoked(_ partitions: [TopicPartition], from consumer: Consumer) async throws { told.yield("revoked") }
+    func partitionsAssigned(_ partitions: [TopicPartition], to consumer: Consumer) async throws { told.yield("assigned") }
+  }
+
+  @Test("that nobody waits for are on the disk before their partitions go to somebody else")
+  func beforeRevocation() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      // With acks=1, so that the commit has to wait for the log's sync.
+      try await broker.producer(ProducerConfiguration(acks: .leader)).send("t", value: "a")
+      var configuration = ConsumerConfiguration()
+      configuration.group = "g"
+      configuration.autoOffsetReset = .earliest
+      configuration.enableAutoCommit = false
+      configuration.assignors = [.range]
+      let consumer = try broker.consumer(configuration)
+      let (events, told) = AsyncStream<String>.makeStream()
+      var next = events.makeAsyncIterator()
+      try consumer.subscribe(["t"], listener: Rebalances(told: told))
+      #expect(try await consumer.poll(timeout: .seconds(60)).count == 1)
+      #expect(await next.next() == "assigned")
+
+      let gate = broker.faults.hold(.sync)
+      try consumer.commitAsync()
+      try await gate.reached()
+      try consumer.enforceRebalance()
+      let poll = Task { try await consumer.poll(timeout: .zero).count }
+      #expect(await next.next() == "revoked")
+      for _ in 0..<1000 { await Task.yield() }
+      told.yield("the disk answers")
+      gate.open()
+      _ = try await poll.value
+      #expect(await next.next() == "the disk answers")
+      #expect(await next.next() == "assigned")
+      try broker.expectCommitted(by: "g", [t0: 1])
+      try await consumer.close()
+    }
+  }
 }
