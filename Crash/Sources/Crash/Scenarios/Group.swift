@@ -65,7 +65,7 @@ struct Group: Scenario {
       let told = offsets
       switch Int.random(in: 0..<4, using: &generator) {
       case 0: break
-      case 1: try consumer.commitAsync(told) { error in if error == nil { tell(child, number, told, "stored") } }
+      case 1: try consumer.commitAsync(told) { error in if error == nil { tell(child, number, told) } }
       default:
         do {
           try await consumer.commit(told)
@@ -76,10 +76,8 @@ struct Group: Scenario {
     try await consumer.close()
   }
 
-  private static func tell(
-    _ child: Child, _ number: Int, _ offsets: [TopicPartition: OffsetAndMetadata], _ word: String = "committed"
-  ) {
-    for (partition, offset) in offsets { child.say(word, number, partition.partition, Int(offset.offset)) }
+  private static func tell(_ child: Child, _ number: Int, _ offsets: [TopicPartition: OffsetAndMetadata]) {
+    for (partition, offset) in offsets { child.say("committed", number, partition.partition, Int(offset.offset)) }
   }
 
   // MARK: In the parent
@@ -88,12 +86,6 @@ struct Group: Scenario {
   private struct Progress {
     var committed = 0
     var delivered = 0
-    /// By `commitAsync`, in this round. Whoever gets the partition while such a commit is under way may begin before it, so
-    /// that it is held against the rounds that follow, and only where nobody did.
-    var stored = 0
-    /// Where this round's last delivery ended; nil before the first.
-    var last: Int?
-    var wasRepeated = false
   }
 
   private var progress = Array(repeating: Array(repeating: Progress(), count: partitions), count: groups.count)
@@ -104,7 +96,6 @@ struct Group: Scenario {
     let (group, partition) = (statement[0], statement[1])
     switch statement.word {
     case "committed": progress[group][partition].committed = statement[2]
-    case "stored": progress[group][partition].stored = max(progress[group][partition].stored, statement[2])
     default: try deliver(statement[2], next: statement[3], group, partition)
     }
   }
@@ -116,19 +107,6 @@ struct Group: Scenario {
       "what group \(Self.groups[group]) is delivered of inputs-\(partition)",
       expected: "from \(known.committed) (committed) to \(known.delivered) (delivered)", found: "it begins at \(first)")
     progress[group][partition].delivered = max(known.delivered, next)
-    if let last = known.last, first < last { progress[group][partition].wasRepeated = true }
-    progress[group][partition].last = next
-  }
-
-  mutating func roundEnded(_ round: Int) {
-    for group in progress.indices {
-      for partition in progress[group].indices {
-        var known = progress[group][partition]
-        if !known.wasRepeated { known.committed = max(known.committed, known.stored) }
-        (known.stored, known.last, known.wasRepeated) = (0, nil, false)
-        progress[group][partition] = known
-      }
-    }
   }
 
   mutating func check(_ broker: Broker) async throws {
