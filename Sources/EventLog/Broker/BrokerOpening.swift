@@ -1,6 +1,7 @@
 internal import MetadataStore
 internal import RecordFormat
 internal import SegmentStore
+internal import Synchronization
 
 /// Opens a data directory: brings what SQLite says and what lies on disk together.
 struct BrokerOpening {
@@ -21,6 +22,8 @@ struct BrokerOpening {
   }
 
   private var fileSystem: any FileSystem { context.fileSystem }
+  /// A test's file system sees its calls in the order in which one thread makes them, so that it can say which is to fail.
+  private var threads: Int { fileSystem is LocalFileSystem ? configuration.recoveryThreads : 1 }
   private var metadataPath: String { path + "/" + MetadataStore.fileName }
 
   // MARK: As the owner
@@ -49,14 +52,11 @@ struct BrokerOpening {
       let namedProducers = try metadata.namedProducers()
       for producer in namedProducers { context.keepProducer(producer.producerID) }
       let checkpoints = try metadata.checkpoints()
-      var topics: [Topic] = []
+      var kept: [TopicMetadata] = []
       for topic in try metadata.topics() {
-        if topic.isDeleting {
-          try finishDeletion(topic, metadata)
-        } else {
-          topics.append(open(topic, checkpoints, wasClean: wasClean))
-        }
+        if topic.isDeleting { try finishDeletion(topic, metadata) } else { kept.append(topic) }
       }
+      let topics = open(kept, checkpoints, wasClean: wasClean)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
       try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
@@ -136,28 +136,47 @@ struct BrokerOpening {
   static let deletedSuffix = "-delete"
   static let importSuffix = "-import"
 
+  /// Opens the logs of all topics, `num.recovery.threads.per.data.dir` at a time.
   private func open(
-    _ topic: TopicMetadata, _ checkpoints: [PartitionID: StoredCheckpoint], wasClean: Bool
-  ) -> Topic {
-    let log = TopicConfigs.logConfiguration(topic.configs, defaults: configuration.topicDefaults)
-    let partitions = (0..<topic.partitions).map { number -> Partition in
-      let stored = checkpoints[PartitionID(topic.id, number)]
-      let topicPartition = TopicPartition(topic.name, number)
-      do throws(EventLogError) {
-        return .log(
-          try PartitionLog(
-            topicPartition, directory: path + "/" + topicPartition.description, topicID: topic.id.text,
-            configuration: log,
-            checkpoint: PartitionCheckpoint(
-              logStartOffset: stored?.logStartOffset ?? 0, recoveryPoint: stored?.recoveryPoint ?? 0,
-              logEndOffset: stored?.logEndOffset),
-            wasClean: wasClean && stored?.logEndOffset != nil, context: context))
-      } catch {
-        context.warn(error)
-        return .offline(topicPartition, error)
-      }
+    _ topics: [TopicMetadata], _ checkpoints: [PartitionID: StoredCheckpoint], wasClean: Bool
+  ) -> [Topic] {
+    let all = topics.flatMap { topic in (0..<topic.partitions).map { (topic: topic, number: $0) } }
+    let configurations = Dictionary(
+      topics.map { ($0.id, TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)) }
+    ) { first, _ in first }
+    let opened = Mutex([Partition?](repeating: nil, count: all.count))
+    Parallel.forEach(all.count, threads: threads) { index in
+      let (topic, number) = all[index]
+      guard let log = configurations[topic.id] else { return }
+      let partition = open(topic, number, log, checkpoints[PartitionID(topic.id, number)], wasClean: wasClean)
+      opened.withLock { $0[index] = partition }
     }
-    return Topic(id: topic.id, name: topic.name, partitions: partitions, configs: topic.configs)
+    var rest = opened.withLock { $0 }.compactMap { $0 }[...]
+    assert(rest.count == all.count)
+    return topics.map { topic in
+      defer { rest = rest.dropFirst(topic.partitions) }
+      return Topic(
+        id: topic.id, name: topic.name, partitions: Array(rest.prefix(topic.partitions)), configs: topic.configs)
+    }
+  }
+
+  private func open(
+    _ topic: TopicMetadata, _ number: Int, _ log: LogConfiguration, _ stored: StoredCheckpoint?, wasClean: Bool
+  ) -> Partition {
+    let topicPartition = TopicPartition(topic.name, number)
+    do throws(EventLogError) {
+      return .log(
+        try PartitionLog(
+          topicPartition, directory: path + "/" + topicPartition.description, topicID: topic.id.text,
+          configuration: log,
+          checkpoint: PartitionCheckpoint(
+            logStartOffset: stored?.logStartOffset ?? 0, recoveryPoint: stored?.recoveryPoint ?? 0,
+            logEndOffset: stored?.logEndOffset),
+          wasClean: wasClean && stored?.logEndOffset != nil, context: context))
+    } catch {
+      context.warn(error)
+      return .offline(topicPartition, error)
+    }
   }
 
   func finishDeletion(_ topic: TopicMetadata, _ metadata: MetadataStore) throws(EventLogError) {

@@ -10,6 +10,9 @@ public struct BrokerConfiguration: Sendable {
   public var defaultPartitions = 1
   /// Defaults of all topics, by the topic configurations' names (`segment.bytes`, `retention.ms`, …).
   public var topicDefaults: [String: String] = [:]
+  /// How many threads open partitions, and recover them after an unclean stop (`num.recovery.threads.per.data.dir`): 2, as in
+  /// Kafka 4; from 1 to 64.
+  public var recoveryThreads = 2
   /// How often the recovery points are written down (`log.flush.offset.checkpoint.interval.ms`): 60 s.
   public var checkpointInterval: Duration = .seconds(60)
   /// How long the first rebalance of an empty group waits for more members (`group.initial.rebalance.delay.ms`): 0;
@@ -100,6 +103,7 @@ public struct BrokerConfiguration: Sendable {
     var properties = source
     try properties.boolean("auto.create.topics.enable") { autoCreateTopics = $0 }
     try properties.integer("num.partitions", in: 1...100_000) { defaultPartitions = Int($0) }
+    try properties.integer("num.recovery.threads.per.data.dir", in: 1...64) { recoveryThreads = Int($0) }
     try properties.duration("log.flush.offset.checkpoint.interval.ms") { checkpointInterval = $0 }
     try properties.duration("group.initial.rebalance.delay.ms") { groupInitialRebalanceDelay = $0 }
     try properties.integer("offset.metadata.max.bytes", in: 0...Int64(Int32.max)) { offsetMetadataMaxBytes = Int($0) }
@@ -165,6 +169,9 @@ public struct BrokerConfiguration: Sendable {
   func validate() throws(EventLogError) {
     guard defaultPartitions >= 1, defaultPartitions <= 100_000 else {
       throw EventLogError(.invalidConfig, "num.partitions has to be from 1 to 100000")
+    }
+    guard (1...64).contains(recoveryThreads) else {
+      throw EventLogError(.invalidConfig, "num.recovery.threads.per.data.dir has to be from 1 to 64")
     }
     guard offsetsRetention > .zero, offsetsRetentionCheckInterval > .zero else {
       throw EventLogError(

@@ -17,6 +17,48 @@ struct BrokerTests {
     try Broker.open(directory.path).close()
   }
 
+  @Test("opens its partitions on several threads, each as it was left, with what is damaged in its own place")
+  func recoveryThreads() async throws {
+    let directory = try TemporaryDirectory()
+    var configuration = BrokerConfiguration()
+    configuration.warningHandler = { _ in }
+    let topics = ["a": 1, "b": 9, "c": 4]
+    do {
+      let broker = try Broker.open(directory.path, configuration)
+      for (topic, partitions) in topics { try broker.admin.createTopic(topic, partitions: partitions) }
+      let producer = try broker.producer()
+      for (topic, partitions) in topics {
+        for partition in 0..<partitions {
+          let records = (0...partition).map { Record(value: "\(topic) \(partition) \($0)") }
+          try await producer.send(records, to: topic, partition: partition)
+        }
+      }
+      try broker.close()
+    }
+    // A directory that is none keeps its partition from being opened.
+    let damaged = directory.path + "/b-5"
+    try FileManager.default.moveItem(atPath: damaged, toPath: damaged + ".away")
+    try Data().write(to: URL(filePath: damaged))
+    for threads in [1, 3, 64] {
+      configuration.recoveryThreads = threads
+      let broker = try Broker.open(directory.path, configuration)
+      for (topic, partitions) in topics {
+        for partition in 0..<partitions {
+          let end = try? broker.admin.listOffset(TopicPartition(topic, partition), .latest)?.offset
+          let expected: Int64? = topic == "b" && partition == 5 ? nil : Int64(partition + 1)
+          #expect(end == expected, "\(topic)-\(partition) with \(threads) threads")
+        }
+      }
+      #expect(throws: EventLogError.self) { try broker.close() }
+    }
+    configuration.recoveryThreads = 0
+    let error = #expect(throws: EventLogError.self) { try Broker.open(directory.path, configuration) }
+    #expect(error?.code == .invalidConfig)
+    #expect(throws: EventLogError.self) {
+      try BrokerConfiguration(properties: ["num.recovery.threads.per.data.dir": "65"])
+    }
+  }
+
   @Test("can be looked into while it is at work, and nothing is changed by that")
   func readOnly() async throws {
     let directory = try TemporaryDirectory()

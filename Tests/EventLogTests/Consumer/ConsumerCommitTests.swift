@@ -196,8 +196,12 @@ struct ConsumerCommitTests {
 
   private struct Rebalances: RebalanceListener {
     let told: AsyncStream<String>.Continuation
-    func partitionsRevoked(_ partitions: [TopicPartition], from consumer: Consumer) async throws { told.yield("revoked") }
-    func partitionsAssigned(_ partitions: [TopicPartition], to consumer: Consumer) async throws { told.yield("assigned") }
+    func partitionsRevoked(_ partitions: [TopicPartition], from consumer: Consumer) async throws {
+      told.yield("revoked")
+    }
+    func partitionsAssigned(_ partitions: [TopicPartition], to consumer: Consumer) async throws {
+      told.yield("assigned")
+    }
   }
 
   @Test("that nobody waits for are on the disk before their partitions go to somebody else")

@@ -1,0 +1,28 @@
+internal import Glibc
+internal import Synchronization
+
+/// Work of several equal parts, on several threads at once.
+package enum Parallel {
+  /// Calls `body` with each number below `count`, on up to `threads` threads, of which this one is the first, and returns when
+  /// all calls have. On one thread the numbers come in their order.
+  package static func forEach(_ count: Int, threads limit: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let next = Counter()
+    let work: @Sendable () -> Void = {
+      while true {
+        let number = next.take()
+        guard number < count else { return }
+        body(number)
+      }
+    }
+    // Where the system gives no further thread, this one does more.
+    let helpers = (1..<max(1, min(limit, count))).compactMap { _ in PosixThread.start(work) }
+    work()
+    for helper in helpers { pthread_join(helper, nil) }
+  }
+
+  private final class Counter: Sendable {
+    private let next = Atomic(0)
+
+    func take() -> Int { next.add(1, ordering: .relaxed).oldValue }
+  }
+}
