@@ -206,7 +206,7 @@ struct ConsumerCommitTests {
 
   @Test("that nobody waits for are on the disk before their partitions go to somebody else")
   func beforeRevocation() async throws {
-    try await withTestBroker { broker in
+    try await withTestBroker(clock: TestClock()) { broker in
       try broker.admin.createTopic("t")
       // With acks=1, so that the commit has to wait for the log's sync.
       try await broker.producer(ProducerConfiguration(acks: .leader)).send("t", value: "a")

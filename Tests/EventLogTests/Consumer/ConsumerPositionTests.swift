@@ -132,7 +132,7 @@ struct RebalanceListenerTests {
   }
 
   private func run(_ assignors: [GroupAssignor]) async throws -> ([String], TestBroker) {
-    let broker = try TestBroker()
+    let broker = try TestBroker(clock: TestClock())
     try broker.admin.createTopic("t", partitions: 4)
     var configuration = ConsumerConfiguration()
     configuration.group = "g"
