@@ -3,6 +3,7 @@ import EventLogTesting
 import Foundation
 import GRDB
 import Testing
+import SegmentStore
 
 @Suite("An outbox")
 struct OutboxTests {
@@ -75,7 +76,7 @@ struct OutboxTests {
   /// in the end each committed record is there once, and in order.
   @Test("writes each record once and in order, whatever fails when", arguments: Array(UInt64(1)...20))
   func model(seed: UInt64) async throws {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix(seed: seed)
     let database = try makeDatabase()
     let broker = try TestBroker(powerCuts: true)
     defer { try? broker.close() }

@@ -2,6 +2,7 @@ import EventLogSQLite
 import EventLogTesting
 import GRDB
 import Testing
+import SegmentStore
 
 @Suite("A consumer into SQLite")
 struct SQLiteConsumerTests {
@@ -120,7 +121,7 @@ struct SQLiteConsumerTests {
   /// effect once.
   @Test("has each record take effect once, whatever fails when", arguments: Array(UInt64(1)...20))
   func model(seed: UInt64) async throws {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix(seed: seed)
     let database = try makeDatabase()
     let broker = try TestBroker(powerCuts: true)
     defer { try? broker.close() }

@@ -1,6 +1,7 @@
 import EventLog
 import EventLogTesting
 import Testing
+import SegmentStore
 
 @Suite("An expectation")
 struct ExpectationTests {
@@ -68,7 +69,7 @@ struct ExpectationTests {
 
   @Test("of any records and any expectation is met just where they are the same, by a model", arguments: UInt64(0)..<20)
   func model(seed: UInt64) async throws {
-    var generator = Generator(state: seed)
+    var generator = SplitMix(seed: seed)
     let found = (0..<Int.random(in: 0..<30, using: &generator)).map { _ in Int.random(in: 0..<4, using: &generator) }
     try await withTestBroker(seed: seed) { broker in
       try await broker.produce("t", values: found.map { "\($0)" })
@@ -98,17 +99,5 @@ struct ExpectationTests {
         #expect(wasMet == isSame, "seed \(seed): \(found) and \(expected)")
       }
     }
-  }
-}
-
-/// A generator that gives the same numbers for the same seed.
-struct Generator: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

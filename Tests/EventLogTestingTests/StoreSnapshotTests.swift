@@ -2,6 +2,7 @@ import EventLog
 import EventLogTesting
 import Foundation
 import Testing
+import SegmentStore
 
 @Suite("A snapshot of a store")
 struct StoreSnapshotTests {
@@ -61,7 +62,7 @@ struct StoreSnapshotTests {
 
   @Test("reads back from its text to what it was, whatever the bytes", arguments: UInt64(0)..<50)
   func roundTrip(seed: UInt64) throws {
-    var generator = Generator(state: seed)
+    var generator = SplitMix(seed: seed)
     func bytes() -> [UInt8] {
       let alphabet: [UInt8] = Array("ab \"\\\n\t=é∅\u{200d}".utf8) + [0, 0x7f, 0xff, 0xc3]
       return (0..<Int.random(in: 0..<8, using: &generator)).map { _ in

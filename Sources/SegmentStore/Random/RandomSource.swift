@@ -32,7 +32,7 @@ package final class SeededRandom: Sendable {
     // FNV-1a: the standard library's hashes differ from process to process.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in purpose.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return .seeded(SplitMix(state: seed ^ hash &+ use &* 0x9e37_79b9_7f4a_7c15))
+    return .seeded(SplitMix(seed: seed ^ hash &+ use &* 0x9e37_79b9_7f4a_7c15))
   }
 }
 
@@ -50,9 +50,13 @@ package enum RandomGenerator: RandomNumberGenerator, Sendable {
   }
 }
 
-/// Steele, Lea and Flood's generator: small, and good enough for choosing partitions.
+/// Steele, Lea and Flood's generator: small, and good enough for choosing partitions and for the histories of tests.
 package struct SplitMix: RandomNumberGenerator, Sendable {
-  var state: UInt64
+  private var state: UInt64
+
+  package init(seed: UInt64) {
+    state = seed
+  }
 
   package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15

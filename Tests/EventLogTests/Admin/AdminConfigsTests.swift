@@ -1,5 +1,6 @@
 import EventLog
 import Testing
+import SegmentStore
 
 @Suite("Configurations")
 struct AdminConfigsTests {
@@ -83,7 +84,7 @@ struct AdminConfigsTests {
 
   @Test("stay what a model says after any changes, and after reopening", arguments: 0..<4 as Range<UInt64>)
   func model(seed: UInt64) throws {
-    var random = AdminTestGenerator(state: seed)
+    var random = SplitMix(seed: seed)
     let fixture = try AdminFixture()
     try fixture.admin.createTopic("t")
     var model: [String: String] = [:]

@@ -1,13 +1,14 @@
 import EventLog
 import Foundation
 import Testing
+import SegmentStore
 
 @Suite("Offsets of partitions")
 struct AdminOffsetsTests {
   private let partition = TopicPartition("t", 0)
 
   /// Batches of random sizes with timestamps that go up and down, in small segments; gives the timestamps.
-  private func fill(_ broker: Broker, _ random: inout AdminTestGenerator) throws -> [Int64] {
+  private func fill(_ broker: Broker, _ random: inout SplitMix) throws -> [Int64] {
     try broker.admin.createTopic("t", configs: ["segment.bytes": "2000", "index.interval.bytes": "150"])
     let producer = try broker.producer(ProducerConfiguration(acks: .leader))
     var timestamps: [Int64] = []
@@ -23,7 +24,7 @@ struct AdminOffsetsTests {
     "are what a plain list of the records says, for the owner and for one that only looks",
     arguments: 0..<12 as Range<UInt64>)
   func model(seed: UInt64) throws {
-    var random = AdminTestGenerator(state: seed)
+    var random = SplitMix(seed: seed)
     let fixture = try AdminFixture()
     let timestamps = try fill(fixture.broker, &random)
     for round in 0..<3 {

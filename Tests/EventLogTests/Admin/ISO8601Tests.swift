@@ -2,12 +2,13 @@ import Foundation
 import Testing
 
 @testable import EventLog
+import SegmentStore
 
 @Suite("Times and durations by ISO 8601")
 struct ISO8601Tests {
   @Test("are read as Foundation reads them", arguments: 0..<4 as Range<UInt64>)
   func dates(seed: UInt64) throws {
-    var random = AdminTestGenerator(state: seed)
+    var random = SplitMix(seed: seed)
     let formatter = ISO8601DateFormatter()
     formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
     for _ in 0..<500 {

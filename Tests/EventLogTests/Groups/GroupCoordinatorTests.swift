@@ -32,7 +32,7 @@ struct GroupCoordinatorTests {
     arguments: Style.allCases)
   func model(style: Style) throws {
     for seed in UInt64(1)...UInt64(60) {
-      var generator = SeededGenerator(seed: seed)
+      var generator = SplitMix(seed: seed)
       let world = GroupWorld()
       let coordinator = world.coordinator()
       var members: [SimulatedMember] = []
@@ -94,7 +94,7 @@ struct GroupCoordinatorTests {
 
   @Test("takes nothing from a member that need not give it up", arguments: Style.allCases.filter(\.keepsWhatItCan))
   func keeps(style: Style) throws {
-    var generator = SeededGenerator(seed: 7)
+    var generator = SplitMix(seed: 7)
     let world = GroupWorld()
     world.topics.withLock { $0 = ["a": 12] }
     let coordinator = world.coordinator()
@@ -336,7 +336,7 @@ struct GroupCoordinatorTests {
     "divides 1,000 partitions among 100 members evenly",
     arguments: [Style.range, .cooperativeSticky, .consumerProtocol])
   func large(style: Style) throws {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     let world = GroupWorld()
     world.topics.withLock { $0 = ["a": 1000] }
     let coordinator = world.coordinator()

@@ -28,7 +28,7 @@ struct GroupHistory {
   let world = GroupWorld()
   let coordinator: GroupCoordinator
   private(set) var members: [SimulatedMember] = []
-  private var generator: SeededGenerator
+  private var generator: SplitMix
   private let seed: UInt64
   private var step = 0
   private var nextTopic = 0
@@ -36,7 +36,7 @@ struct GroupHistory {
   init(_ style: Style, seed: UInt64) {
     self.style = style
     self.seed = seed
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     hasEqualSubscriptions = Bool.random(using: &generator)
     let partitions = Int.random(in: 1...6, using: &generator)
     world.topics.withLock { $0 = ["a": partitions, "b": 3] }

@@ -3,21 +3,10 @@ import EventLogTesting
 import Foundation
 import RecordFormat
 import Testing
-
-private struct HistorySeed: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
+import SegmentStore
 
 /// The random history of a store with transactions, with small segments.
-private struct TransactionalStore {
+private struct TransactionalStore: StoreFiles {
   let directory: TemporaryDirectory
   var path: String { directory("store") }
   var verifier: StoreVerifier { StoreVerifier(path: path) }
@@ -26,7 +15,7 @@ private struct TransactionalStore {
 
   /// Two partitions, three producers whose transactions lie over one another, and a clean close.
   func fill(seed: UInt64, transactions: Int = 40, cleanup: String = "delete") throws {
-    var random = HistorySeed(state: seed &* 0xd134_2543_de82_ef95)
+    var random = SplitMix(seed: seed &* 0xd134_2543_de82_ef95)
     let broker = try Broker.open(path)
     try broker.admin.createTopic(
       "a", partitions: 2, configs: ["segment.bytes": "1500", "cleanup.policy": cleanup, "delete.retention.ms": "0"])
@@ -57,16 +46,6 @@ private struct TransactionalStore {
     for (producer, isOpen) in zip(producers, isOpen) where isOpen { try producer.abortTransaction() }
     try broker.close()
   }
-
-  func files(_ suffix: String) throws -> [String] {
-    try FileManager.default.subpathsOfDirectory(atPath: path).filter { $0.hasSuffix(suffix) }.sorted().map {
-      path + "/" + $0
-    }
-  }
-
-  static func read(_ file: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: file))) }
-
-  static func write(_ bytes: [UInt8], to file: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: file)) }
 }
 
 @Suite("The check of transaction indexes and producer snapshots")

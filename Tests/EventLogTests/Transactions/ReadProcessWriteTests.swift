@@ -2,6 +2,7 @@ import EventLog
 import EventLogTesting
 import RecordFormat
 import Testing
+import SegmentStore
 
 /// A pipeline from "in" to "out", and what it has to come to.
 struct PipelineWorld {
@@ -362,7 +363,7 @@ struct ReadProcessWriteTests {
     "counts each record once, in order, over crashes at any step, failing transforms and rebalances",
     arguments: 0..<24 as Range<UInt64>)
   func histories(seed: UInt64) async throws {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix(seed: seed)
     try await withTestBroker(seed: seed, powerCuts: true) { broker in
       let world = try PipelineWorld(broker, partitions: 3)
       var written = 0

@@ -3,6 +3,7 @@ import EventLogTesting
 import Foundation
 import RecordFormat
 import Testing
+import SegmentStore
 
 /// What a store with transactions has to hold, said simply.
 private struct Model {
@@ -37,7 +38,7 @@ private final class History {
 
   init(seed: UInt64) throws {
     self.seed = seed
-    random = SplitMix(seed: seed)
+    random = SplitMix(seed: (seed &+ 1) &* 0xd134_2543_de82_ef95)
     broker = try TestBroker(clock: TestClock(), seed: seed, powerCuts: true)
     try broker.admin.createTopic("out", partitions: 3, configs: ["segment.bytes": "2000"])
     try broker.admin.createTopic("in")
@@ -188,19 +189,8 @@ private final class History {
   }
 }
 
-private struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = (seed &+ 1) &* 0xd134_2543_de82_ef95 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
-  mutating func next(below limit: Int) -> Int { Int.random(in: 0..<limit, using: &self) }
+extension SplitMix {
+  fileprivate mutating func next(below limit: Int) -> Int { Int.random(in: 0..<limit, using: &self) }
 }
 
 @Suite("Random histories of transactions")

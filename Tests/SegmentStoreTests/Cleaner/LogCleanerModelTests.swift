@@ -11,7 +11,7 @@ struct LogCleanerModelTests {
     "random records, tombstones, rolls, passes, clocks and restarts never lose the last value of a key",
     arguments: 0..<12)
   func random(seed: Int) throws {
-    var generator = SeededGenerator(seed: UInt64(seed) + 77)
+    var generator = SplitMix(seed: UInt64(seed) + 77)
     let world = try CleanerWorld(segmentBytes: Int.random(in: 300...4000, using: &generator)) {
       $0.deleteRetentionMilliseconds = Int64.random(in: 0...500, using: &generator)
       $0.indexIntervalBytes = 200

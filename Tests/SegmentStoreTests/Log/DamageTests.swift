@@ -270,7 +270,7 @@ struct WrongIndexTests {
   @Test("hide nothing: whatever an index says, every record is found", arguments: UInt64(0)..<40)
   func random(seed: UInt64) throws {
     let directory = try TemporaryDirectory()
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     let test = TestLog(directory.path, configuration())
     let log = try test.open()
     var truth = Truth(values: [:])

@@ -184,7 +184,7 @@ struct PowerCutTests {
   @Test("every record that was acknowledged with acks=all is there, at every moment", arguments: UInt64(0)..<30)
   func acknowledged(seed: UInt64) throws {
     let directory = try TemporaryDirectory()
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     var configuration = LogConfiguration()
     configuration.segmentBytes = Int.random(in: 200...2000, using: &generator)
     let system = FaultyFileSystem(root: directory.path)

@@ -16,7 +16,7 @@ struct PartitionLogTests {
   @Test("agrees with a dictionary over random appends, rolls and reopenings", arguments: UInt64(0)..<12)
   func model(seed: UInt64) throws {
     let directory = try TemporaryDirectory()
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     let test = TestLog(directory.path, small())
     var log = try test.open()
     var model: [Int64: String] = [:]
@@ -91,7 +91,7 @@ struct PartitionLogTests {
   @Test("finds records by timestamp as a search from the beginning would", arguments: UInt64(0)..<10)
   func timestamps(seed: UInt64) throws {
     let directory = try TemporaryDirectory()
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     let log = try TestLog(directory.path, small()).open()
     var times: [Int64] = []
     for number in 0..<200 {

@@ -60,7 +60,7 @@ struct ProducerModelTests {
 
   @Test("are what a simple model says, also after stops of every kind", arguments: 0..<16)
   func model(seed: UInt64) throws {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix(seed: seed)
     let directory = try TemporaryDirectory()
     var configuration = LogConfiguration()
     configuration.segmentBytes = 700

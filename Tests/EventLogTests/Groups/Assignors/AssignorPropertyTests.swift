@@ -2,6 +2,7 @@ import RecordFormat
 import Testing
 
 @testable import EventLog
+import SegmentStore
 
 @Suite("Every assignor")
 struct AssignorPropertyTests {
@@ -28,7 +29,7 @@ struct AssignorPropertyTests {
   @Test("gives every partition to one member that wants it, whatever the order of the members", arguments: subjects)
   func validity(subject: Subject) throws {
     for seed in UInt64(1)...60 {
-      var generator = SeededGenerator(seed: seed)
+      var generator = SplitMix(seed: seed)
       var group = RandomGroup(using: &generator)
       for step in 0..<6 {
         let result = subject.assign(group.counts, group.members)
@@ -54,7 +55,7 @@ struct AssignorPropertyTests {
     arguments: subjects.filter(\.isBalanced))
   func fewestMoves(subject: Subject) {
     for seed in UInt64(1)...60 {
-      var generator = SeededGenerator(seed: seed)
+      var generator = SplitMix(seed: seed)
       var group = RandomGroup(using: &generator, equalTopics: true)
       for step in 0..<6 {
         let before = group.members
@@ -72,7 +73,7 @@ struct AssignorPropertyTests {
   @Test("that is sticky never lets two members trade partitions of a topic")
   func noTrades() {
     for seed in UInt64(1)...120 {
-      var generator = SeededGenerator(seed: seed)
+      var generator = SplitMix(seed: seed)
       var group = RandomGroup(using: &generator, equalTopics: false)
       for step in 0..<5 {
         let before = Dictionary(

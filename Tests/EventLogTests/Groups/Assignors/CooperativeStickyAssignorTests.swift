@@ -2,6 +2,7 @@ import RecordFormat
 import Testing
 
 @testable import EventLog
+import SegmentStore
 
 @Suite("The cooperative-sticky assignor")
 struct CooperativeStickyAssignorTests {
@@ -46,7 +47,7 @@ struct CooperativeStickyAssignorTests {
 
   @Test("comes to rest after few rebalances, and never gives what another has", arguments: UInt64(1)...40)
   func settles(seed: UInt64) throws {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     var group = RandomGroup(using: &generator)
     for step in 0..<8 {
       var rounds = 0

@@ -1,6 +1,7 @@
 import RecordFormat
 
 @testable import EventLog
+import SegmentStore
 
 /// A group at random that goes from assignment to assignment, with what can be asked of every one of them.
 struct RandomGroup {
@@ -10,7 +11,7 @@ struct RandomGroup {
   private var generation: Int32 = 0
   private var joined = 0
 
-  init(using generator: inout SeededGenerator, equalTopics: Bool? = nil) {
+  init(using generator: inout SplitMix, equalTopics: Bool? = nil) {
     hasEqualTopics = equalTopics ?? Bool.random(using: &generator)
     for topic in 0..<Int.random(in: 1...6, using: &generator) {
       counts["topic\(topic)"] = Int.random(in: 1...12, using: &generator)
@@ -18,13 +19,13 @@ struct RandomGroup {
     for _ in 0..<Int.random(in: 1...8, using: &generator) { join(using: &generator) }
   }
 
-  private mutating func join(using generator: inout SeededGenerator) {
+  private mutating func join(using generator: inout SplitMix) {
     joined += 1
     let id = "member-\(UInt16.random(in: 0...999, using: &generator))-\(joined)"
     members.append(AssignorMember(id: id, topics: subscription(using: &generator)))
   }
 
-  private func subscription(using generator: inout SeededGenerator) -> Set<String> {
+  private func subscription(using generator: inout SplitMix) -> Set<String> {
     if hasEqualTopics { return Set((0..<6).map { "topic\($0)" }) }
     // Sorted, since the order of a dictionary is another in each process.
     let topics = counts.keys.sorted()
@@ -33,7 +34,7 @@ struct RandomGroup {
   }
 
   /// Lets a member come, go or change its topics, or a topic grow or go.
-  mutating func change(using generator: inout SeededGenerator) {
+  mutating func change(using generator: inout SplitMix) {
     for _ in 0..<Int.random(in: 1...3, using: &generator) {
       switch Int.random(in: 0..<6, using: &generator) {
       case 0, 1: join(using: &generator)

@@ -6,20 +6,6 @@ import SegmentStore
 import SegmentStoreTesting
 import Testing
 
-struct RepairSeed: RandomNumberGenerator {
-  var state: UInt64
-
-  init(_ seed: UInt64) { state = seed &* 0xd134_2543_de82_ef95 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
-
 /// A batch as it lies in a file.
 struct StoredBatch: Hashable {
   var file: String
@@ -34,7 +20,9 @@ struct StoredBatch: Hashable {
 }
 
 /// A store whose files are damaged, and what was in them.
-struct RepairWorld {
+struct RepairWorld: StoreFiles {
+  static func random(_ seed: UInt64) -> SplitMix { SplitMix(seed: seed &* 0xd134_2543_de82_ef95) }
+
   let directory: TemporaryDirectory
   var path: String { directory("store") }
   /// One that does not wait for the disk.
@@ -54,7 +42,7 @@ struct RepairWorld {
   func fill(
     seed: UInt64, steps: Int = 60, isClean: Bool = true, configs: [String: String] = [:]
   ) throws {
-    var random = RepairSeed(seed)
+    var random = Self.random(seed)
     let broker = try Broker.open(path, Self.quiet())
     let segment = Int.random(in: 1200...4000, using: &random)
     try broker.admin.createTopic(
@@ -100,15 +88,6 @@ struct RepairWorld {
     for (producer, isOpen) in zip(transactional, isOpen) where isOpen { try producer.abortTransaction() }
     if isClean { try broker.close() } else { broker.abandon() }
   }
-
-  func files(_ suffix: String) throws -> [String] {
-    try FileManager.default.subpathsOfDirectory(atPath: path).filter { $0.hasSuffix(suffix) }.sorted().map {
-      path + "/" + $0
-    }
-  }
-
-  static func read(_ file: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: file))) }
-  static func write(_ bytes: [UInt8], to file: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: file)) }
 
   func change(_ file: String, _ body: (inout [UInt8]) -> Void) throws {
     var bytes = try Self.read(file)

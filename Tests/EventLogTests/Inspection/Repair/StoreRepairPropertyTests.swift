@@ -3,12 +3,13 @@ import EventLogTesting
 import Foundation
 import RecordFormat
 import Testing
+import SegmentStore
 
 /// Damages stores at random, and holds what a repair leaves against what was in them.
 @Suite("A repair of a store that was damaged at random")
 struct StoreRepairPropertyTests {
   /// Changes some files; says what it did.
-  private func damage(_ world: RepairWorld, _ random: inout RepairSeed) throws -> [String] {
+  private func damage(_ world: RepairWorld, _ random: inout SplitMix) throws -> [String] {
     var told: [String] = []
     for _ in 0..<Int.random(in: 1...4, using: &random) {
       let logs = try world.files(".log").filter { (try? RepairWorld.read($0).isEmpty) == false }
@@ -53,7 +54,7 @@ struct StoreRepairPropertyTests {
     arguments: 0..<150 as Range<UInt64>)
   func random(seed: UInt64) async throws {
     let world = try RepairWorld()
-    var random = RepairSeed(seed &+ 7_000)
+    var random = RepairWorld.random(seed &+ 7_000)
     let isClean = Int.random(in: 0..<3, using: &random) > 0
     try world.fill(seed: seed, isClean: isClean)
     let before = try (0..<2).map { try world.batches(partition: $0) }
@@ -113,7 +114,7 @@ struct StoreRepairPropertyTests {
   @Test("that is a dry one changes nothing, and says what the repair then does", arguments: 0..<20 as Range<UInt64>)
   func dryRun(seed: UInt64) throws {
     let world = try RepairWorld()
-    var random = RepairSeed(seed &+ 9_000)
+    var random = RepairWorld.random(seed &+ 9_000)
     try world.fill(seed: seed)
     let told = try damage(world, &random)
     func state() throws -> [String: [UInt8]] {
