@@ -169,10 +169,8 @@ struct BrokerOpening {
         try PartitionLog(
           topicPartition, directory: path + "/" + topicPartition.description, topicID: topic.id.text,
           configuration: log,
-          checkpoint: PartitionCheckpoint(
-            logStartOffset: stored?.logStartOffset ?? 0, recoveryPoint: stored?.recoveryPoint ?? 0,
-            logEndOffset: stored?.logEndOffset),
-          wasClean: wasClean && stored?.logEndOffset != nil, context: context))
+          checkpoint: stored?.forLog ?? PartitionCheckpoint(), wasClean: wasClean && stored?.logEndOffset != nil,
+          context: context))
     } catch {
       context.warn(error)
       return .offline(topicPartition, error)
@@ -254,5 +252,12 @@ struct BrokerOpening {
     return Opened(
       metadata: metadata, lock: nil, topics: topics, groups: try metadata.groups(),
       committed: try metadata.committedOffsets())
+  }
+}
+
+extension StoredCheckpoint {
+  /// As the log takes it.
+  var forLog: PartitionCheckpoint {
+    PartitionCheckpoint(logStartOffset: logStartOffset, recoveryPoint: recoveryPoint, logEndOffset: logEndOffset)
   }
 }

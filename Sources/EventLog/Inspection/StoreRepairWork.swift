@@ -146,10 +146,8 @@ struct StoreRepairWork {
     _ directory: String, _ stored: StoredCheckpoint, _ configuration: LogConfiguration, wasClean: Bool
   ) -> PartitionRepair {
     PartitionRepair(
-      directory: directory, configuration: configuration,
-      checkpoint: PartitionCheckpoint(
-        logStartOffset: stored.logStartOffset, recoveryPoint: stored.recoveryPoint, logEndOffset: stored.logEndOffset),
-      wasClean: wasClean, isDryRun: isDryRun, context: context)
+      directory: directory, configuration: configuration, checkpoint: stored.forLog, wasClean: wasClean,
+      isDryRun: isDryRun, context: context)
   }
 
   private func run(
@@ -196,10 +194,8 @@ struct StoreRepairWork {
     for found in OffsetBeyondEnd.find(try metadata.committedOffsets(), ends) {
       report.findings.append(
         StoreRepair.Finding(
-          file: metadata.path, offset: found.offset.offset,
-          message:
-            "group \(found.group) has committed \(found.offset.offset) for \(found.topicPartition), whose log ends "
-            + "at \(found.end)", remedy: "brought back to \(found.end)"))
+          file: metadata.path, offset: found.offset.offset, message: found.message,
+          remedy: "brought back to \(found.end)"))
       if !isDryRun { try found.bringBack(metadata) }
     }
   }

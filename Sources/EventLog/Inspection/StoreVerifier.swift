@@ -95,29 +95,23 @@ public struct StoreVerifier: Sendable {
       for message in try metadata.verify() { report.faults.append(Fault(file: file, message: message)) }
       let topics = try metadata.topics().filter { !$0.isDeleting }
       report.faults += directoryFaults(topics, Array(ends.keys))
-      var nameOf: [PartitionID: String] = [:]
+      var endOf: [PartitionID: (TopicPartition, Int64)] = [:]
       for topic in topics {
-        for number in 0..<topic.partitions { nameOf[PartitionID(topic.id, number)] = "\(topic.name)-\(number)" }
+        for number in 0..<topic.partitions {
+          let topicPartition = TopicPartition(topic.name, number)
+          guard let bounds = ends[topicPartition.description] ?? nil else { continue }
+          endOf[PartitionID(topic.id, number)] = (topicPartition, bounds.end)
+        }
       }
       for (partition, checkpoint) in try metadata.checkpoints() {
-        guard let name = nameOf[partition], let bounds = ends[name] ?? nil else { continue }
-        if checkpoint.recoveryPoint > bounds.end {
-          report.faults.append(
-            Fault(
-              file: path + "/" + name, offset: checkpoint.recoveryPoint,
-              message: "the log ends at \(bounds.end), but was on the disk up to \(checkpoint.recoveryPoint)"))
-        }
+        guard let (topicPartition, end) = endOf[partition], checkpoint.recoveryPoint > end else { continue }
+        report.faults.append(
+          Fault(
+            file: path + "/" + topicPartition.description, offset: checkpoint.recoveryPoint,
+            message: "the log ends at \(end), but was on the disk up to \(checkpoint.recoveryPoint)"))
       }
-      for (group, offsets) in try metadata.committedOffsets() {
-        for (partition, offset) in offsets {
-          guard let name = nameOf[partition], let bounds = ends[name] ?? nil, offset.offset > bounds.end else {
-            continue
-          }
-          report.faults.append(
-            Fault(
-              file: file, offset: offset.offset,
-              message: "group \(group) has committed \(offset.offset) for \(name), whose log ends at \(bounds.end)"))
-        }
+      for found in OffsetBeyondEnd.find(try metadata.committedOffsets(), endOf) {
+        report.faults.append(Fault(file: file, offset: found.offset.offset, message: found.message))
       }
     } catch {
       report.faults.append(Fault(file: error.file ?? file, message: error.message))

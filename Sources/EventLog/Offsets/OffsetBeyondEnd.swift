@@ -17,6 +17,10 @@ struct OffsetBeyondEnd {
     return lowered
   }
 
+  var message: String {
+    "group \(group) has committed \(offset.offset) for \(topicPartition), whose log ends at \(end)"
+  }
+
   static func find(
     _ committed: [String: [PartitionID: CommittedOffset]], _ ends: [PartitionID: (TopicPartition, Int64)]
   ) -> [Self] {

@@ -62,4 +62,12 @@ package enum RecordBatchCheck {
     }
     guard !cursor.isBroken else { throw records.brokenError() }
   }
+
+  /// The same, and of a marker whether it is one. Compaction leaves an empty one where nothing of the transaction is left.
+  ///
+  /// - Throws: as `records(of:)`, and as `ControlRecord(decoding:)`.
+  package static func contents(of batch: RecordBatchView) throws(EventLogError) {
+    try records(of: batch)
+    if batch.header.attributes.isControl, batch.header.recordCount > 0 { _ = try ControlRecord(decoding: batch) }
+  }
 }

@@ -105,6 +105,13 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
     storeLength(to: pointer)
   }
 
+  /// Takes the checksum of the batch at `pointer`, whose records are there, and stores the whole header.
+  package mutating func seal(at pointer: UnsafeMutableRawPointer) {
+    storeChecksummedFields(to: pointer)
+    crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(start: pointer, count: sizeInBytes))
+    store(to: pointer)
+  }
+
   /// Bytes of the whole batch, header and all.
   @inlinable
   package var sizeInBytes: Int { Int(batchLength) &+ Self.logOverhead }

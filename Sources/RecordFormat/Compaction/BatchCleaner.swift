@@ -214,11 +214,7 @@ package struct BatchCleaner: ~Copyable {
   private func finish(_ header: inout RecordBatchHeader, from start: Int, _ output: inout CleanedBuffer) {
     let size = output.count - start
     header.batchLength = Int32(truncatingIfNeeded: size - RecordBatchHeader.logOverhead)
-    output.withBytes(from: start) { place in
-      header.storeChecksummedFields(to: place)
-      header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(start: place, count: size))
-      header.store(to: place)
-    }
+    output.withBytes(from: start) { header.seal(at: $0) }
   }
 }
 

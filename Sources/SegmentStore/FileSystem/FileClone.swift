@@ -50,15 +50,10 @@ extension LocalFileSystem {
   private func copyThroughMemory(
     _ source: FileDescriptor, _ path: String, to file: FileDescriptor, _ target: String, _ range: Range<Int64>
   ) throws(EventLogError) {
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let wanted = Int(min(1 << 20, range.upperBound - position))
-      let bytes = try read(source, at: position, count: wanted, path: path)
-      guard !bytes.isEmpty else {
-        throw EventLogError(.inputOutput, "the file became shorter while it was copied", file: path, position: position)
-      }
-      try write(file, bytes, at: position, path: target)
-      position += Int64(bytes.count)
+    let count = try copy(range, of: source, path, to: file, target, at: range.lowerBound)
+    guard range.lowerBound + count == range.upperBound else {
+      throw EventLogError(
+        .inputOutput, "the file became shorter while it was copied", file: path, position: range.lowerBound + count)
     }
   }
 }

@@ -154,7 +154,7 @@ extension LogLoader {
         case .incomplete where scan.nextOffset < checkpoint.recoveryPoint:
           fault = "the batch says that it is longer than the file"
         case .unwritten where scan.nextOffset < checkpoint.recoveryPoint:
-          guard try hasBytes(file, path, from: position, to: Int64(segment.size)) else {
+          guard try !fileSystem.isZero(position..<Int64(segment.size), of: file, path) else {
             scan.why = reason
             return scan
           }
@@ -204,20 +204,6 @@ extension LogLoader {
     return next.overflow || next.partialValue > checkpoint.recoveryPoint ? nil : next.partialValue
   }
 
-  /// Whether there is anything but zeros.
-  private func hasBytes(
-    _ file: FileDescriptor, _ path: String, from start: Int64, to end: Int64
-  ) throws(EventLogError) -> Bool {
-    var position = start
-    while position < end {
-      let bytes = try fileSystem.read(file, at: position, count: Int(min(1 << 20, end - position)), path: path)
-      if bytes.isEmpty { return false }
-      if bytes.contains(where: { $0 != 0 }) { return true }
-      position += Int64(bytes.count)
-    }
-    return false
-  }
-
   /// Logs that were compacted before, or imported, have gaps below the recovery point.
   private func allowsGap(_ header: RecordBatchHeader, after scan: Scan) -> Bool {
     header.baseOffset > scan.nextOffset && header.nextOffset <= checkpoint.recoveryPoint
@@ -257,14 +243,7 @@ extension LogLoader {
     defer { fileSystem.close(source) }
     let target = try fileSystem.open(copy, .create)
     defer { fileSystem.close(target) }
-    var position: Int64 = 0
-    while position < Int64(segment.size) {
-      let bytes = try fileSystem.read(
-        source, at: position, count: min(1 << 20, segment.size - Int(position)), path: path)
-      guard !bytes.isEmpty else { break }
-      try fileSystem.write(target, bytes, at: position, path: copy)
-      position += Int64(bytes.count)
-    }
+    _ = try fileSystem.copy(0..<Int64(segment.size), of: source, path, to: target, copy, at: 0)
     try fileSystem.syncData(target, path: copy)
     try fileSystem.rename(copy, to: path)
     try fileSystem.syncDirectory(directory)

@@ -99,9 +99,7 @@ package struct PartitionImport {
         do throws(EventLogError) {
           try check(header, isValid: isValid, base: base)
           let batch = try scanner.copy(header, at: position)
-          try RecordBatchCheck.records(of: batch)
-          // Compaction leaves an empty one where nothing of the transaction is left.
-          if header.attributes.isControl, header.recordCount > 0 { _ = try ControlRecord(decoding: batch) }
+          try RecordBatchCheck.contents(of: batch)
           try fileSystem.write(output, batch.bytes, at: position, path: to.log)
         } catch {
           var located = error

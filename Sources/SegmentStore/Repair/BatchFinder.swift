@@ -75,13 +75,6 @@ struct BatchFinder {
 
   /// Whether there is nothing but zeros.
   func isZero(_ range: Range<Int64>) throws(EventLogError) -> Bool {
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let piece = try bytes(position..<min(position + Int64(Self.chunk), range.upperBound))
-      guard !piece.isEmpty else { return true }
-      if piece.contains(where: { $0 != 0 }) { return false }
-      position += Int64(piece.count)
-    }
-    return true
+    try fileSystem.isZero(range, of: file, path)
   }
 }

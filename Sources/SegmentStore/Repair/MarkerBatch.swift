@@ -19,9 +19,7 @@ enum MarkerBatch {
     bytes.withUnsafeMutableBytes { buffer in
       guard let base = buffer.baseAddress else { return }
       RecordBatchEncoder.store(record.span, measured: measure, now: timestamp, at: base + RecordBatchHeader.size)
-      header.storeChecksummedFields(to: base)
-      header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(buffer))
-      header.store(to: base)
+      header.seal(at: base)
     }
     return bytes
   }

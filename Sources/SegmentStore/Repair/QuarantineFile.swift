@@ -29,9 +29,7 @@ enum QuarantineFile {
 
   /// What the file will be called, if nothing else has the name.
   static func name(_ range: Range<Int64>, of files: SegmentFiles, _ number: Int = 0) -> String {
-    let base = String(files.baseOffset)
-    let digits = String(repeating: "0", count: max(0, 20 - base.count)) + base
-    let suffix = ".\(digits)-\(range.lowerBound)\(number == 0 ? "" : ".\(number)")" + suffix
+    let suffix = ".\(files.stemName)-\(range.lowerBound)\(number == 0 ? "" : ".\(number)")" + suffix
     return SiblingName.path(files.directory, suffix: suffix)
   }
 
@@ -45,14 +43,7 @@ enum QuarantineFile {
     if try fileSystem.status(temporary) != nil { try fileSystem.unlink(temporary) }
     let target = try fileSystem.open(temporary, .create)
     defer { fileSystem.close(target) }
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let bytes = try fileSystem.read(
-        source, at: position, count: Int(min(chunk, range.upperBound - position)), path: sourcePath)
-      guard !bytes.isEmpty else { break }
-      try fileSystem.write(target, bytes, at: position - range.lowerBound, path: temporary)
-      position += Int64(bytes.count)
-    }
+    _ = try fileSystem.copy(range, of: source, sourcePath, to: target, temporary, at: 0)
     try fileSystem.syncData(target, path: temporary)
     try fileSystem.rename(temporary, to: path)
   }

@@ -42,18 +42,12 @@ struct SegmentRewriter {
         try fileSystem.write(target, bytes, at: end, path: path)
         end += Int64(bytes.count)
       case .kept(let range):
-        var position = range.lowerBound
-        while position < range.upperBound {
-          let bytes = try fileSystem.read(
-            source, at: position, count: Int(min(1 << 20, range.upperBound - position)), path: survey.files.log)
-          guard !bytes.isEmpty else {
-            throw EventLogError(
-              .corruptMessage, "the file became shorter", file: survey.files.log, position: position)
-          }
-          try fileSystem.write(target, bytes, at: end, path: path)
-          position += Int64(bytes.count)
-          end += Int64(bytes.count)
+        let count = try fileSystem.copy(range, of: source, survey.files.log, to: target, path, at: end)
+        guard range.lowerBound + count == range.upperBound else {
+          throw EventLogError(
+            .corruptMessage, "the file became shorter", file: survey.files.log, position: range.lowerBound + count)
         }
+        end += count
       }
     }
     try fileSystem.syncData(target, path: path)

@@ -109,8 +109,7 @@ struct SegmentSurveyor {
   /// What is wrong with the records of a batch whose checksum is right.
   private static func faultInRecords(of batch: RecordBatchView) -> EventLogError? {
     do throws(EventLogError) {
-      try RecordBatchCheck.records(of: batch)
-      if batch.header.attributes.isControl, batch.header.recordCount > 0 { _ = try ControlRecord(decoding: batch) }
+      try RecordBatchCheck.contents(of: batch)
       return nil
     } catch {
       return error

@@ -18,9 +18,12 @@ package struct SegmentFiles: Sendable, Hashable {
     case snapshot
   }
 
-  private var stem: String {
+  private var stem: String { directory + "/" + stemName }
+
+  /// The base offset in twenty digits.
+  var stemName: String {
     let digits = String(baseOffset)
-    return directory + "/" + String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+    return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
   }
 
   /// What a file's name ends in on the way out (`.deleted`), and on the way in: being written (`.cleaned`), complete and

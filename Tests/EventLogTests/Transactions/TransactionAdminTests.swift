@@ -32,9 +32,7 @@ private enum CraftedBatch {
     bytes.withUnsafeMutableBytes { buffer in
       guard let start = buffer.baseAddress else { return }
       RecordBatchEncoder.store(records.span, measured: measure, now: 0, at: start + RecordBatchHeader.size)
-      header.storeChecksummedFields(to: start)
-      header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(buffer))
-      header.store(to: start)
+      header.seal(at: start)
     }
     return bytes
   }

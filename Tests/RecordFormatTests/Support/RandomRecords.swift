@@ -58,9 +58,7 @@ enum Batches {
         baseOffset: baseOffset, batchLength: Int32(size - RecordBatchHeader.logOverhead),
         attributes: BatchAttributes(compression: compression), lastOffsetDelta: Int32(records.count - 1),
         baseTimestamp: measure.baseTimestamp, maxTimestamp: measure.maxTimestamp, recordCount: Int32(records.count))
-      header.storeChecksummedFields(to: base)
-      header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(start: base, count: size))
-      header.store(to: base)
+      header.seal(at: base)
       return size
     }
   }

@@ -12,9 +12,7 @@ enum CraftedBatch {
     var bytes = [UInt8](repeating: 0, count: RecordBatchHeader.size) + payload
     bytes.withUnsafeMutableBytes { buffer in
       guard let base = buffer.baseAddress else { return }
-      header.storeChecksummedFields(to: base)
-      header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(buffer))
-      header.store(to: base)
+      header.seal(at: base)
     }
     return bytes
   }
