@@ -9,8 +9,13 @@ package struct StoredCheckpoint: Sendable, Equatable {
   package var recoveryPoint: Int64
   /// The log end of a clean stop.
   package var logEndOffset: Int64?
+  /// What the log's files were then, as the log itself puts it.
+  package var cleanShutdown: [UInt8]?
 
-  package init(logStartOffset: Int64, recoveryPoint: Int64, logEndOffset: Int64? = nil) {
+  package init(
+    logStartOffset: Int64, recoveryPoint: Int64, logEndOffset: Int64? = nil, cleanShutdown: [UInt8]? = nil
+  ) {
+    self.cleanShutdown = cleanShutdown
     self.logStartOffset = logStartOffset
     self.recoveryPoint = recoveryPoint
     self.logEndOffset = logEndOffset
@@ -77,11 +82,11 @@ extension MetadataStore {
 
   private func save(_ checkpoints: [PartitionID: StoredCheckpoint], _ db: Database) throws {
     let statement = try db.cachedStatement(
-      sql: "INSERT OR REPLACE INTO partition_checkpoint SELECT id, ?, ?, ?, ? FROM topic WHERE id = ?")
+      sql: "INSERT OR REPLACE INTO partition_checkpoint SELECT id, ?, ?, ?, ?, ? FROM topic WHERE id = ?")
     for (partition, checkpoint) in checkpoints {
       try statement.execute(arguments: [
         partition.partition, checkpoint.logStartOffset, checkpoint.recoveryPoint, checkpoint.logEndOffset,
-        Data(partition.topic.bytes),
+        checkpoint.cleanShutdown.map { Data($0) }, Data(partition.topic.bytes),
       ])
     }
   }
@@ -93,7 +98,7 @@ extension MetadataStore {
         guard let id = TopicID(bytes: Array(row["topic"] as Data)) else { continue }
         result[PartitionID(id, row["partition"])] = StoredCheckpoint(
           logStartOffset: row["log_start_offset"], recoveryPoint: row["recovery_point"],
-          logEndOffset: row["log_end_offset"])
+          logEndOffset: row["log_end_offset"], cleanShutdown: (row["clean_shutdown"] as Data?).map(Array.init))
       }
       return result
     }

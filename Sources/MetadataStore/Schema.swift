@@ -87,6 +87,9 @@ enum Schema {
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX transaction_partition_by_topic ON transaction_partition (topic);
     """,
+    """
+    ALTER TABLE partition_checkpoint ADD COLUMN clean_shutdown BLOB;
+    """,
   ]
 
   /// How many steps the file has done; 0 for an empty one.

@@ -192,6 +192,7 @@ public final class Broker: Sendable {
         // How transactions ended is noted only where their markers are on the disk.
         if failure == nil {
           try metadata.write(transactions.finalChange())
+          noteFiles(in: &checkpoints)
           try metadata.endSession(checkpoints, unused: producerIDs.unused)
         } else {
           try metadata.save(checkpoints)
@@ -204,6 +205,18 @@ public final class Broker: Sendable {
     context.shutDown()
     lock?.release()
     if let failure { throw failure }
+  }
+
+  /// Notes what the files of closed logs are, so that the next opening need not look into them.
+  private func noteFiles(in checkpoints: inout [PartitionID: StoredCheckpoint]) {
+    let settledTime = CleanShutdown.settledTime()
+    for topic in topicTable.all() {
+      for (number, partition) in topic.partitions.enumerated() {
+        let id = PartitionID(topic.id, number)
+        guard case .log(let log) = partition, checkpoints[id]?.logEndOffset != nil else { continue }
+        checkpoints[id]?.cleanShutdown = log.cleanShutdown(settledTime: settledTime)?.bytes
+      }
+    }
   }
 
   // MARK: For the other parts

@@ -258,6 +258,8 @@ struct BrokerOpening {
 extension StoredCheckpoint {
   /// As the log takes it.
   var forLog: PartitionCheckpoint {
-    PartitionCheckpoint(logStartOffset: logStartOffset, recoveryPoint: recoveryPoint, logEndOffset: logEndOffset)
+    PartitionCheckpoint(
+      logStartOffset: logStartOffset, recoveryPoint: recoveryPoint, logEndOffset: logEndOffset,
+      shutdown: cleanShutdown.flatMap(CleanShutdown.init(bytes:)))
   }
 }

@@ -20,15 +20,17 @@ package enum FileKind: Sendable {
 package struct FileStatus: Sendable {
   package var kind: FileKind
   package var size: Int64
-  /// Milliseconds since 1970.
-  package var modified: Int64
+  /// When the content, or a directory's names, were last changed: nanoseconds since 1970, some milliseconds coarse.
+  package var modifiedNanoseconds: Int64
+  /// The same in milliseconds.
+  package var modified: Int64 { modifiedNanoseconds / 1_000_000 }
   /// How many names the file has.
   package var linkCount: Int
 
-  package init(kind: FileKind, size: Int64, modified: Int64, linkCount: Int = 1) {
+  package init(kind: FileKind, size: Int64, modifiedNanoseconds: Int64, linkCount: Int = 1) {
     self.kind = kind
     self.size = size
-    self.modified = modified
+    self.modifiedNanoseconds = modifiedNanoseconds
     self.linkCount = linkCount
   }
 }

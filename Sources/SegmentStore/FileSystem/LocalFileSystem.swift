@@ -142,8 +142,10 @@ package struct LocalFileSystem: FileSystem {
       case S_IFDIR: .directory
       default: .other
       }
-    let modified = Int64(info.st_mtim.tv_sec) * 1000 + Int64(info.st_mtim.tv_nsec) / 1_000_000
-    return FileStatus(kind: kind, size: Int64(info.st_size), modified: modified, linkCount: Int(info.st_nlink))
+    let modified = Int64(info.st_mtim.tv_sec).multipliedReportingOverflow(by: 1_000_000_000).partialValue
+    return FileStatus(
+      kind: kind, size: Int64(info.st_size), modifiedNanoseconds: modified &+ Int64(info.st_mtim.tv_nsec),
+      linkCount: Int(info.st_nlink))
   }
 
   package func list(_ path: String) throws(EventLogError) -> [String] {

@@ -33,6 +33,8 @@ struct ActiveSegment {
   var descriptor: FileDescriptor?
   /// Whether the index files differ from what is in memory.
   var isIndexDirty: Bool
+  /// False in a log that was opened by its record (`CleanShutdown`) and not appended to since: `index` has no entries yet.
+  var isIndexLoaded = true
 
   var files: SegmentFiles { segment.files }
 
@@ -158,6 +160,8 @@ struct RolledSegment {
   let producers: ProducerSnapshot
   /// Its end, where the next segment begins.
   let endOffset: Int64
+  /// A snapshot in the middle of it, of an earlier stop, which that of its end replaces.
+  let oldSnapshot: Int64?
 
   /// Makes the file what a closed segment is. To be called again after a failure.
   func finish(_ context: StoreContext) throws(EventLogError) {
@@ -175,6 +179,10 @@ struct RolledSegment {
     try fileSystem.truncate(file, to: Int64(segment.size), path: files.log)
     try fileSystem.syncData(file, path: files.log)
     ProducerFiles(context: context, files: files).write(segment, producers, at: endOffset)
+    if let oldSnapshot {
+      let old = SegmentFiles(directory: files.directory, baseOffset: oldSnapshot).producerSnapshot
+      try? fileSystem.unlink(old)
+    }
   }
 
   func closeFile(_ context: StoreContext) {

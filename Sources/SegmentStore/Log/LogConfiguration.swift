@@ -113,10 +113,15 @@ package struct PartitionCheckpoint: Sendable, Equatable {
   package var recoveryPoint: Int64
   /// The log end of a clean shutdown; nil after an unclean one.
   package var logEndOffset: Int64?
+  /// What the files were then, if that is known.
+  package var shutdown: CleanShutdown?
 
-  package init(logStartOffset: Int64 = 0, recoveryPoint: Int64 = 0, logEndOffset: Int64? = nil) {
+  package init(
+    logStartOffset: Int64 = 0, recoveryPoint: Int64 = 0, logEndOffset: Int64? = nil, shutdown: CleanShutdown? = nil
+  ) {
     self.logStartOffset = logStartOffset
     self.recoveryPoint = recoveryPoint
     self.logEndOffset = logEndOffset
+    self.shutdown = shutdown
   }
 }

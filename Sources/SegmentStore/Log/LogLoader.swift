@@ -8,7 +8,7 @@ struct LogLoader {
   let checkpoint: PartitionCheckpoint
   let configuration: LogConfiguration
   /// Whether the partition was closed in order, so that the checkpoint's log end can be believed once it is seen.
-  let wasClean: Bool
+  var wasClean: Bool
 
   struct Result {
     var segments: [Segment]
@@ -22,6 +22,10 @@ struct LogLoader {
     var wasTruncated = false
     /// Whether the active segment's index files differ from what is in memory.
     var isIndexDirty = false
+    /// False where `activeIndex` has to be loaded before the first append.
+    var isIndexLoaded = true
+    /// The current leader epoch, where no file has to be asked for it.
+    var leaderEpoch: Int32?
     /// The producers, as the last batch left them.
     var producers = ProducerStateManager()
     /// Where there is a snapshot of them.
@@ -108,51 +112,11 @@ struct LogLoader {
         activeIndex: IndexBuilder(baseOffset: last, interval: configuration.indexIntervalBytes),
         nextOffset: end, logStartOffset: logStart(bases[0]))
     }
-    let loader = SegmentLoader(context: context, files: active.files, size: active.size)
-    guard let indexes = try loader.loadIndexes() else { return nil }
-    var index = IndexBuilder(
-      baseOffset: last, interval: configuration.indexIntervalBytes, offsets: indexes.offsets, times: indexes.times)
-    // From the last indexed batch on, to see that the log ends where it ended.
-    let file = try fileSystem.open(active.files.log, .read)
-    defer { fileSystem.close(file) }
-    var next = last
-    var epochs = LeaderEpochCheckpoint()
-    var scanner = LogScanner(
-      fileSystem, file, path: active.files.log, from: Int64(indexes.offsets.last?.position ?? 0),
-      limit: Int64(active.size), chunk: 16 << 10)
-    while true {
-      switch try scanner.next() {
-      case .batch(let header, let position, let isValid):
-        // A damaged batch gives its error when it is read; it is no reason to doubt where the log ends.
-        guard header.baseOffset >= next, isValid || header.nextOffset <= end else { return nil }
-        // The indexes were closed with the log: an entry that is not of this log, or a timestamp that is not yet in
-        // them, says that they are not the ones.
-        if let entry = indexes.offsets.last, position == Int64(entry.position),
-          header.lastOffset - last != Int64(entry.relativeOffset)
-        {
-          return nil
-        }
-        guard header.maxTimestamp <= indexes.times.last?.timestamp ?? -1 else { return nil }
-        if Int(position) > Int(indexes.offsets.last?.position ?? -1) { index.add(header, position: Int(position)) }
-        epochs.assign(header.partitionLeaderEpoch, from: header.baseOffset)
-        next = header.nextOffset
-        continue
-      case .end(_, let reason):
-        guard reason == .endOfFile, next == end else { return nil }
-      }
-      break
-    }
+    guard let contents = try CleanSegment(context: context, segment: active, configuration: configuration).load(to: end)
+    else { return nil }
     return Result(
-      segments: segments, activeIndex: index,
-      firstBatchTimestamp: try firstBatchTimestamp(file, active), nextOffset: next, logStartOffset: logStart(bases[0]),
-      epochs: epochs)
-  }
-
-  private func firstBatchTimestamp(_ file: FileDescriptor, _ segment: Segment) throws(EventLogError) -> Int64? {
-    var scanner = LogScanner(
-      fileSystem, file, path: segment.files.log, limit: Int64(segment.size), chunk: RecordBatchHeader.size)
-    guard case .batch(let header, _, _) = try scanner.next() else { return nil }
-    return header.maxTimestamp
+      segments: segments, activeIndex: contents.index, firstBatchTimestamp: contents.firstBatchTimestamp,
+      nextOffset: end, logStartOffset: logStart(bases[0]), epochs: contents.epochs)
   }
 }
 

@@ -191,6 +191,7 @@ extension PartitionLog {
         try roll(&state)
       }
       if state.active.mapping == nil {
+        try loadIndex(&state)
         try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
       }
       if state.active.position + size > state.active.reserved {

@@ -6,6 +6,7 @@ extension PartitionLog {
     let files = SegmentFiles(directory: directory, baseOffset: state.nextOffset)
     // Empty, and at this very offset: there is nothing to roll.
     guard state.active.position > 0 else { return }
+    try loadIndex(&state)
     let file = try context.fileSystem.open(files.log, .create)
     context.fileSystem.close(file)
     var old = state.active
@@ -15,7 +16,8 @@ extension PartitionLog {
     state.rolled.append(
       RolledSegment(
         segment: old.segment, index: old.index, descriptor: old.descriptor, producers: state.producers.snapshot,
-        endOffset: files.baseOffset))
+        endOffset: files.baseOffset,
+        oldSnapshot: state.snapshotOffset.flatMap { isWithinSegment($0, before: files.baseOffset) ? $0 : nil }))
     state.snapshotOffset = nil
     let segment = Segment(files: files, size: 0, createdAt: context.time.wallMilliseconds())
     state.active = ActiveSegment(
@@ -26,9 +28,13 @@ extension PartitionLog {
       isIndexDirty: true)
     state.hasNewNames = true
     replaceSegments(segments + [segment])
-    old.segment.unpin(context)
     // In the background: trimming, indexes, the sync that lets the recovery point move on.
     if !state.syncIsRunning { startSync(&state) }
+  }
+
+  /// Whether a snapshot at `offset` speaks of no segment's end.
+  private func isWithinSegment(_ offset: Int64, before end: Int64) -> Bool {
+    offset != end && !segments.contains { $0.baseOffset == offset }
   }
 
   /// Begins a new segment, if the active one holds anything.

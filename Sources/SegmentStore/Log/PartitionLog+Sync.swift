@@ -233,7 +233,11 @@ extension PartitionLog {
         state.hasNewNames = state.hasNewNames || work.hasNewNames
         return
       }
-      for rolled in work.rolled { rolled.closeFile(context) }
+      for rolled in work.rolled {
+        rolled.closeFile(context)
+        // Not before: who loaded it anew would miss the index that was not written yet.
+        rolled.segment.unpin(context)
+      }
       state.rolled.removeFirst(work.rolled.count)
       if state.active.segment === work.active.segment { state.active.wasSynced(to: work.active.position) }
       state.durableOffset = max(state.durableOffset, work.target)

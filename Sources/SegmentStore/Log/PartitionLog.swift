@@ -95,19 +95,30 @@ package final class PartitionLog: Sendable {
     self.directory = directory
     self.context = context
     do throws(EventLogError) {
-      let isNew = try PartitionDirectory.prepare(directory, topicID: topicID, context.fileSystem)
-      let loaded = try LogLoader(
+      var loader = LogLoader(
         context: context, directory: directory, checkpoint: checkpoint, configuration: configuration,
-        wasClean: wasClean && !isNew
-      ).load()
+        wasClean: wasClean)
+      let isNew: Bool
+      let loaded: LogLoader.Result
+      if let untouched = try loader.loadUntouched() {
+        (isNew, loaded) = (false, untouched)
+      } else {
+        isNew = try PartitionDirectory.prepare(directory, topicID: topicID, context.fileSystem)
+        loader.wasClean = wasClean && !isNew
+        loaded = try loader.load()
+      }
       guard let last = loaded.segments.last else {
         throw EventLogError(.storageError, "the log has no segment", file: directory)
       }
       wasTruncated = loaded.wasTruncated
-      let leaderEpoch = try Self.beginEpoch(
-        directory, at: loaded.nextOffset, isNewLeader: !wasClean && !isNew && loaded.nextOffset > 0,
-        seen: loaded.epochs,
-        context.fileSystem)
+      let leaderEpoch: Int32
+      if let known = loaded.leaderEpoch {
+        leaderEpoch = known
+      } else {
+        leaderEpoch = try Self.beginEpoch(
+          directory, at: loaded.nextOffset, isNewLeader: !wasClean && !isNew && loaded.nextOffset > 0,
+          seen: loaded.epochs, context.fileSystem)
+      }
       segmentList = Mutex(loaded.segments)
       endOffset = Atomic(loaded.nextOffset)
       visibleOffset = Atomic(loaded.nextOffset)
@@ -121,7 +132,7 @@ package final class PartitionLog: Sendable {
         segment: last, index: loaded.activeIndex, firstBatchTimestamp: loaded.firstBatchTimestamp,
         rollJitter: Self.jitter(configuration, topicPartition, context.random), position: last.size,
         reserved: last.size, synced: last.size,
-        isIndexDirty: loaded.isIndexDirty)
+        isIndexDirty: loaded.isIndexDirty, isIndexLoaded: loaded.isIndexLoaded)
       // Everything that is there was synced before: by the clean stop, or by the recovery.
       state = Mutex(
         State(

@@ -65,6 +65,11 @@ struct ProducerStateLoader {
     SegmentFiles(directory: directory, baseOffset: offset).producerSnapshot
   }
 
+  /// The producers of the snapshot at `offset`; nil where it can't be believed.
+  func producers(at offset: Int64) -> ProducerStateManager? {
+    newestSnapshot(notBeyond: offset, [offset])?.producers
+  }
+
   private func newestSnapshot(
     notBeyond limit: Int64, _ snapshots: Set<Int64>
   ) -> (offset: Int64, producers: ProducerStateManager)? {

@@ -10,7 +10,7 @@ struct IndexBuilder {
   private var bytesSinceLastEntry = 0
   /// The largest timestamp so far, and the last offset of the batch that brought it.
   private(set) var maxTimestamp = Int64.min
-  private var offsetOfMaxTimestamp: Int64 = 0
+  private(set) var offsetOfMaxTimestamp: Int64 = 0
 
   init(
     baseOffset: Int64, interval: Int, offsets: AppendOnlyArray<OffsetIndexEntry> = .init(),
@@ -24,6 +24,13 @@ struct IndexBuilder {
       maxTimestamp = last.timestamp
       offsetOfMaxTimestamp = baseOffset + Int64(last.relativeOffset)
     }
+  }
+
+  /// One that knows the largest timestamp, and whose entries are not loaded.
+  init(baseOffset: Int64, interval: Int, maxTimestamp: Int64, offsetOfMaxTimestamp: Int64) {
+    self.init(baseOffset: baseOffset, interval: interval)
+    self.maxTimestamp = maxTimestamp
+    self.offsetOfMaxTimestamp = offsetOfMaxTimestamp
   }
 
   /// Takes in a batch that lies at `position`.
