@@ -17,6 +17,38 @@ struct BrokerTests {
     try Broker.open(directory.path).close()
   }
 
+  @Test("opens partitions that nobody touched since they were closed without a look into their files")
+  func untouchedPartitions() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("orders", partitions: 3)
+      for partition in 0..<3 {
+        try await broker.produce("orders", values: ["value \(partition)"], partition: partition)
+      }
+      try broker.broker.close()
+      // Files that were changed a moment ago tell nothing yet.
+      for partition in 0..<3 {
+        let directory = broker.path + "/orders-\(partition)"
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory).map { directory + "/" + $0 }
+        for path in names + [directory] {
+          try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSince1970: 1_000_000_000)], ofItemAtPath: path)
+        }
+      }
+      try broker.restart()
+      // What is known of the producers is read.
+      try broker.restart { faults in
+        for kind in [".log", ".index", ".timeindex", "partition.metadata", "-checkpoint"] {
+          faults.fail(.open, times: nil, matching: kind)
+        }
+      }
+      broker.faults.heal()
+      #expect(broker.warnings.isEmpty)
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      let values = try await broker.drain("orders").map { $0.valueString ?? "" }
+      #expect(values.sorted() == ["one more", "value 0", "value 1", "value 2"])
+    }
+  }
+
   @Test("opens its partitions on several threads, each as it was left, with what is damaged in its own place")
   func recoveryThreads() async throws {
     let directory = try TemporaryDirectory()
