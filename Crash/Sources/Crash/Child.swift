@@ -8,6 +8,8 @@ struct Child: Sendable {
   let context: Context
   let round: Int
   let isPlanted: Bool
+  /// Whether what is not on the disk is gone afterwards.
+  let losesPower: Bool
 
   /// Tells the parent: one call of the system, so that a line is either told or not, and nothing is told that waits in a
   /// buffer of this process.
@@ -27,6 +29,9 @@ struct Child: Sendable {
 
   /// A generator of this round's own, for what the part names.
   func generator(_ part: Int) -> Generator { Generator(context.seed, round, part) }
+
+  /// What is acknowledged otherwise may be lost with the power.
+  func acks(_ acks: Acks) -> Acks { losesPower ? .all : acks }
 
   /// Runs pieces of work side by side, until one fails, or the process is killed.
   func run(_ pieces: [@Sendable () async throws -> Void]) async throws {

@@ -60,16 +60,18 @@ struct Crash {
     fflush(nil)
   }
 
-  /// `SCENARIO DIRECTORY ROUND planted|honest SEED INPUT`: works until it is killed.
+  /// `SCENARIO DIRECTORY ROUND planted|honest SEED INPUT kill|cut`: works until it is killed.
   private static func beChild(_ arguments: [String]) async -> Never {
-    guard arguments.count == 6, let scenario = Scenarios.all.first(where: { $0.name == arguments[0] }),
+    guard arguments.count == 7, let scenario = Scenarios.all.first(where: { $0.name == arguments[0] }),
       let round = Int(arguments[2]), let seed = UInt64(arguments[4])
     else { exit(64) }
     do {
       let context = Context(
         directory: arguments[1], seed: seed,
         lines: try LogLines(seed: seed, file: arguments[5].isEmpty ? nil : arguments[5]))
-      let child = Child(scenario: scenario, context: context, round: round, isPlanted: arguments[3] == "planted")
+      let child = Child(
+        scenario: scenario, context: context, round: round, isPlanted: arguments[3] == "planted",
+        losesPower: arguments[6] == "cut")
       try await scenario.work(child)
       child.say("failed (its work came to an end)")
     } catch {

@@ -11,11 +11,14 @@ struct Options {
   var provingRounds = 100
   /// A file whose lines the pipeline is given.
   var input: String?
+  /// The program that cuts the power of the file system that the scenarios work on, and brings it back; nil where the process
+  /// alone dies.
+  var powerCut: PowerCut?
   /// Where the scenarios work.
   var directory = FileManager.default.temporaryDirectory.path
 
   static let usage = """
-    usage: crash [--prove] [--seed SEED] [--input FILE] [--dir DIR] [ROUNDS [SCENARIO…]]
+    usage: crash [--prove] [--seed SEED] [--input FILE] [--dir DIR] [--power-cut PROGRAM] [ROUNDS [SCENARIO…]]
     scenarios: \(Scenarios.all.map { $0.name }.joined(separator: " "))
     """
 
@@ -32,6 +35,7 @@ struct Options {
         guard let number = UInt64(try value(of: argument)) else { throw UsageError("--seed needs a number") }
         seed = number
       case "--input": input = try value(of: argument)
+      case "--power-cut": powerCut = PowerCut(program: try value(of: argument))
       case "--dir": directory = try value(of: argument)
       default:
         if let number = Int(argument), number > 0 {

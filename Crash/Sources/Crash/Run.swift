@@ -29,6 +29,8 @@ struct Run {
     self.isPlanted = isPlanted
     directory = root + "/" + type.name
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    // Whoever made a directory has to see to it that its name is durable: that of the store is the store's business.
+    if options.powerCut != nil { sync() }
     context = try options.context(directory)
     scenario = type.init(context)
     generator = Generator(options.seed, 7)
@@ -67,7 +69,7 @@ struct Run {
     let victim = try Victim(
       [
         "--child", type.name, directory, "\(round)", isPlanted ? "planted" : "honest", "\(options.seed)",
-        options.input ?? "",
+        options.input ?? "", options.powerCut == nil ? "kill" : "cut",
       ])
     let round = round
     var failure: String?
@@ -97,7 +99,8 @@ struct Run {
       _ = try? victim.kill { _ in }
       throw error
     }
-    let end = try victim.kill(take)
+    let end = try victim.kill(with: options.powerCut, take)
+    try options.powerCut?.restore()
     deed = "killed \(shown) ms after it said \"\(isForOpening ? "opening" : "open")\""
     if let failure { throw Violation("the child", expected: "to work until it is killed", found: failure) }
     if let end { throw Violation("the child", expected: "to work until it is killed", found: "it ended \(end)") }

@@ -76,10 +76,22 @@ final class Victim {
     if count == 0 || (count < 0 && errno != EINTR) { hasEnded = true }
   }
 
-  /// Kills it, and tells the rest of what it said.
+  /// Kills it, and tells the rest of what it said: with a power cut, what it said before that.
   ///
   /// - Returns: nil where it was killed, else how it had ended by itself.
-  func kill(_ body: (Statement) throws -> Void) throws -> String? {
+  func kill(with powerCut: PowerCut? = nil, _ body: (Statement) throws -> Void) throws -> String? {
+    if let powerCut {
+      // Stopped as a whole first: nothing is told between the cut and the end.
+      Glibc.kill(process, SIGSTOP)
+      var status: CInt = 0
+      while waitpid(process, &status, WUNTRACED) < 0, errno == EINTR {}
+      guard status & 0xff == 0x7f else {
+        close(output)
+        return "before it was stopped, with the status \(status)"
+      }
+      _ = try listen(until: .now + .milliseconds(1), body)
+      try powerCut.copy()
+    }
     Glibc.kill(process, SIGKILL)
     _ = try listen(until: .now + .seconds(60), body)
     close(output)

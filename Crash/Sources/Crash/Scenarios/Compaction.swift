@@ -42,7 +42,7 @@ struct Compaction: Scenario {
 
   static func work(_ child: Child) async throws {
     let broker = try child.open()
-    var configuration = ProducerConfiguration(acks: child.round % 3 == 0 ? .all : .leader)
+    var configuration = ProducerConfiguration(acks: child.acks(child.round % 3 == 0 ? .all : .leader))
     configuration.compression = child.round % 4 == 0 ? .snappy : .none
     let producer = try broker.producer(configuration)
     child.isOpen()

@@ -15,7 +15,7 @@ struct Produce: Scenario {
 
   static func work(_ child: Child) async throws {
     let broker = try child.open()
-    let acks: Acks = child.round % 2 == 0 ? .all : .leader
+    let acks = child.acks(child.round % 2 == 0 ? .all : .leader)
     let codec = CompressionType.allCases[child.round / 2 % CompressionType.allCases.count]
     let feeder = try Feeder(
       broker, to: "named", compression: codec,
