@@ -38,6 +38,7 @@ struct BrokerModel {
   struct View {
     struct Item: Equatable {
       var offset: Int64
+      var epoch: Int32
       var number: Int
       var key: String?
       var value: String?
@@ -46,6 +47,12 @@ struct BrokerModel {
     var end: Int64
     var all: [Item] = []
     var committed: [Item] = []
+  }
+
+  struct Place: Hashable {
+    var partition: TopicPartition
+    var offset: Int64
+    var epoch: Int32
   }
 
   static let compacted = "table"
@@ -57,6 +64,8 @@ struct BrokerModel {
   var topics: [String: Set<Int>] = [:]
   /// Which offsets a group may have committed; none is -1.
   var offsets: [String: [TopicPartition: Set<Int64>]] = [:]
+  /// Which record was read at an offset with a leader epoch.
+  var seen: [Place: Int] = [:]
   /// What producers with a name have sent to a partition, by sequence number.
   var streams: [TopicPartition: [Int]] = [:]
 
@@ -85,15 +94,37 @@ struct BrokerModel {
     partitions = partitions.filter { $0.key.topic != topic }
     sent = sent.filter { $0.value.partition.topic != topic }
     streams = streams.filter { $0.key.topic != topic }
+    seen = seen.filter { $0.key.partition.topic != topic }
   }
 
   // MARK: What must be
+
+  /// What was read at any time: an offset that a power cut took back is given out again under another leader epoch.
+  ///
+  /// - Parameter isOver: whether a stop ended what was under way.
+  mutating func see(_ views: [TopicPartition: View], isOver: Bool) throws {
+    for (partition, view) in views.sorted(by: { "\($0.key)" < "\($1.key)" }) {
+      try checkRecords(partition, view)
+      for item in view.all {
+        let place = Place(partition: partition, offset: item.offset, epoch: item.epoch)
+        if let other = seen.updateValue(item.number, forKey: place), other != item.number {
+          throw Mismatch(
+            "\(partition): records \(other) and \(item.number) were both read at \(item.offset), epoch \(item.epoch)")
+        }
+      }
+      guard !isOver else { continue }
+      for item in view.committed {
+        guard let id = sent[item.number]?.transaction, transactions[id]?.fate != .committed else { continue }
+        guard transactions[id]?.fate != .unknown else { continue }
+        throw Mismatch("\(partition): record \(item.number) is shown, and its transaction \(id) is not committed")
+      }
+    }
+  }
 
   /// Compares the store with the model after a stop. What is there from then on is durable: it was shown.
   ///
   /// - Parameter keepsAll: whether the page cache survived.
   mutating func check(_ views: [TopicPartition: View], keepsAll: Bool) throws {
-    for (partition, view) in views.sorted(by: { "\($0.key)" < "\($1.key)" }) { try checkRecords(partition, view) }
     try resolve(views)
     for (partition, view) in views.sorted(by: { "\($0.key)" < "\($1.key)" }) {
       try checkIsolation(partition, view)
