@@ -45,9 +45,9 @@ package enum PartitionDirectory {
     return epochs
   }
 
-  static func write(_ epochs: LeaderEpochCheckpoint, to path: String, _ fileSystem: any FileSystem)
-    throws(EventLogError)
-  {
-    try fileSystem.replace(path + "/" + LeaderEpochCheckpoint.name, with: Array(epochs.text.utf8), durably: false)
+  static func write(
+    _ epochs: LeaderEpochCheckpoint, to path: String, durably: Bool = false, _ fileSystem: any FileSystem
+  ) throws(EventLogError) {
+    try fileSystem.replace(path + "/" + LeaderEpochCheckpoint.name, with: Array(epochs.text.utf8), durably: durably)
   }
 }

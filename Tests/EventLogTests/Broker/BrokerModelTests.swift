@@ -18,7 +18,8 @@ struct BrokerModelTests {
       for _ in 0..<60 { try await history.step() }
       try await history.finish()
     } catch {
-      Issue.record("seed \(seed): \(error)\n\(history.notes.suffix(40).joined(separator: "\n"))")
+      let warnings = history.broker.warnings.suffix(5).map { "warning: \($0)" }
+      Issue.record("seed \(seed): \(error)\n\((history.notes.suffix(40) + warnings).joined(separator: "\n"))")
     }
   }
 }

@@ -74,8 +74,7 @@ extension BrokerHistory {
       for number in 0..<(counts.first ?? 0) {
         let partition = TopicPartition(topic, number)
         let start = try broker.admin.listOffset(partition, .earliest)?.offset ?? -1
-        let end = try broker.admin.listOffset(partition, .latest)?.offset ?? -1
-        views[partition] = .init(start: start, end: end)
+        views[partition] = .init(start: start, end: -1)
       }
     }
     for isolation in [Isolation.readUncommitted, .readCommitted] {
@@ -104,6 +103,10 @@ extension BrokerHistory {
       }
       guard patience > 0 else { throw Mismatch("a consumer (\(isolation)) does not come to the end") }
       try await consumer.close()
+    }
+    // Afterwards: a sync that was under way may have moved it on meanwhile.
+    for partition in views.keys {
+      views[partition]?.end = try broker.admin.listOffset(partition, .latest)?.offset ?? -1
     }
     return views
   }

@@ -40,4 +40,29 @@ struct PartitionDirectoryTests {
     try Files.write(Array(epochs.text.utf8), to: directory.path + "/" + LeaderEpochCheckpoint.name)
     #expect(PartitionDirectory.leaderEpochs(directory.path, LocalFileSystem()) == epochs)
   }
+
+  @Test(
+    "give an offset that a power cut took back out again under another leader epoch, also where nothing of the log is left",
+    arguments: [0, 1], [false, true])
+  func epochs(durable: Int, isTorn: Bool) throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path)
+    var checkpoint = PartitionCheckpoint()
+    var seen: Set<[Int64]> = []
+    for round in 0..<6 {
+      let test = TestLog(directory.path, fileSystem: files)
+      let log = try test.open(checkpoint, wasClean: round == 0)
+      if round == 0 { for number in 0..<durable { try log.append("\(number)", durably: true) } }
+      let offset = try log.append("round \(round)")
+      let batches = try log.read(from: offset, maxBytes: 1000).batches
+      let epoch = try #require(batches.first { $0.header.baseOffset == offset }).header.partitionLeaderEpoch
+      let isNew = seen.insert([offset, Int64(epoch)]).inserted
+      #expect(isNew, "offset \(offset), epoch \(epoch) in round \(round)")
+      checkpoint = log.checkpoint
+      files.cutPower()
+      log.abandon(EventLogError(.illegalState, "the power is cut"))
+      test.context.shutDown()
+      if isTorn { try files.restorePower(tornBy: UInt64(round)) } else { try files.restorePower() }
+    }
+  }
 }
