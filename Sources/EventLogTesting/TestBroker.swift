@@ -27,12 +27,19 @@ public final class TestBroker: Sendable {
     case kill
     /// What was not synced is gone. Needs `powerCuts` of the initializer.
     case powerCut
+    /// Of what was not synced, any part is there and any is gone: each page of a file, and each new, changed or removed name,
+    /// by itself and in no order, as a disk writes what it was not told to write. The broker's seed, and how many such stops
+    /// came before, say which. Needs `powerCuts` of the initializer.
+    case tornPowerCut
+
+    var cutsPower: Bool { self == .powerCut || self == .tornPowerCut }
   }
 
   private struct State {
     var broker: Broker
     var producer: Producer?
     var isClosed = false
+    var tornPowerCuts: UInt64 = 0
   }
 
   /// The data directory.
@@ -57,7 +64,8 @@ public final class TestBroker: Sendable {
   ///   - configuration: what it goes by. Warnings are kept in `warnings`, and go to the handler if there is one.
   ///   - clock: moved by the test; the system's time where it is nil, and then nothing is deleted or compacted by itself.
   ///   - seed: decides what would be random.
-  ///   - powerCuts: whether `restart(after: .powerCut)` is to be possible. It costs a copy of each file with each sync of it.
+  ///   - powerCuts: whether `restart(after: .powerCut)` and `.tornPowerCut` are to be possible. They cost a copy of each file
+  ///     with each sync of it.
   /// - Throws: as `Broker.open`.
   public init(
     _ storage: TestStorage = .memory, configuration: BrokerConfiguration = .init(), clock: TestClock? = nil,
@@ -143,10 +151,10 @@ public final class TestBroker: Sendable {
   /// Ends the broker and opens its directory again. Producers and consumers of before are closed with it.
   ///
   /// - Parameter prepare: called in between, to plan faults for the opening: a stop heals those of before.
-  /// - Throws: `illegalState` for `powerCut` where the initializer was not told of it, and once the broker is closed; else as
-  ///   `Broker.close` and `Broker.open`.
+  /// - Throws: `illegalState` for a power cut where the initializer was not told of it, and once the broker is closed; else
+  ///   as `Broker.close` and `Broker.open`.
   public func restart(after stop: Stop = .close, prepare: (FaultInjector) -> Void = { _ in }) throws {
-    guard stop != .powerCut || hasPowerCuts else {
+    guard !stop.cutsPower || hasPowerCuts else {
       throw EventLogError(.illegalState, "for power cuts, say powerCuts: true when the test broker is made")
     }
     guard !state.withLock({ $0.isClosed }) else { throw EventLogError(.illegalState, "the test broker is closed") }
@@ -161,6 +169,14 @@ public final class TestBroker: Sendable {
       faults.fileSystem.cutPower()
       old.abandon()
       try faults.fileSystem.restorePower()
+    case .tornPowerCut:
+      faults.fileSystem.cutPower()
+      old.abandon()
+      let number = state.withLock { state -> UInt64 in
+        state.tornPowerCuts += 1
+        return state.tornPowerCuts
+      }
+      try faults.fileSystem.restorePower(tornBy: seed &+ number &* 0x9fb2_1c65_1e98_df25)
     }
     prepare(faults)
     let new = try Broker.open(path, configuration, in: environment)

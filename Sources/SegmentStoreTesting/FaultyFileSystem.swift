@@ -138,6 +138,14 @@ package final class FaultyFileSystem: FileSystem {
     state.withLock { $0.powerIsCut = false }
   }
 
+  /// Puts the directory into one of the states that a machine might find: of what was not synced, any part is there, pages and
+  /// names each for themselves. Which, the seed says.
+  package func restorePower(tornBy seed: UInt64) throws(EventLogError) {
+    var random = SplitMix(seed: seed)
+    try disk?.restore(tornBy: &random)
+    state.withLock { $0.powerIsCut = false }
+  }
+
   /// What is durable now, as paths and contents.
   package func durableState() -> [String: [UInt8]] { disk?.durableFiles() ?? [:] }
 
@@ -205,12 +213,14 @@ package final class FaultyFileSystem: FileSystem {
 
   package func rename(_ path: String, to newPath: String) throws(EventLogError) {
     try check(.rename, path)
+    disk?.willRemove(newPath)
     try local.rename(path, to: newPath)
     disk?.renamed(path, to: newPath)
   }
 
   package func unlink(_ path: String) throws(EventLogError) {
     try check(.unlink, path)
+    disk?.willRemove(path)
     try local.unlink(path)
     disk?.removed(path)
   }
@@ -218,7 +228,7 @@ package final class FaultyFileSystem: FileSystem {
   package func makeDirectory(_ path: String) throws(EventLogError) {
     try check(.makeDirectory, path)
     try local.makeDirectory(path)
-    disk?.created(path, isNew: true)
+    disk?.createdDirectory(path)
   }
 
   package func removeDirectory(_ path: String) throws(EventLogError) {

@@ -3,7 +3,9 @@ internal import SegmentStore
 internal import Synchronization
 
 /// Keeps, of every file, the content as it was when the file was last synced, and of every directory the names as they were
-/// when that was last synced: what a machine would find after a power cut.
+/// when that was last synced: what a machine would find after a power cut that takes everything else.
+///
+/// A machine may have kept some of the rest as well, in any order: `restore(tornBy:)` makes a choice of that.
 ///
 /// Files and directories have numbers of their own here, which survive renaming and are never used twice, as inodes are.
 final class SimulatedDisk: Sendable {
@@ -17,8 +19,9 @@ final class SimulatedDisk: Sendable {
     var numbers: [String: Int] = [:]
     var nextNumber = 1
     var contents: [Int: [UInt8]] = [:]
-    /// For each directory, the names that are durable, and what they name.
-    var names: [Int: [String: Int]] = [:]
+    /// What files held when they lost their names, as long as a power cut may give them back.
+    var removed: [Int: [UInt8]] = [:]
+    var names = DirectoryNames()
     var directories: Set<Int> = []
 
     mutating func number(_ path: String) -> Int {
@@ -33,6 +36,12 @@ final class SimulatedDisk: Sendable {
     }
   }
 
+  private struct Tree {
+    var directories: [String] = []
+    /// By path, in order: what is chosen by a seed is chosen alike in every process.
+    var files: [(path: String, number: Int)] = []
+  }
+
   private let local = LocalFileSystem()
   private let state = Mutex(State())
   private let root: String
@@ -45,10 +54,9 @@ final class SimulatedDisk: Sendable {
 
   private func adopt() {
     state.withLock { state in
-      state.contents = [:]
-      state.names = [:]
-      state.directories = []
-      state.numbers = [:]
+      let next = state.nextNumber
+      state = State()
+      state.nextNumber = next
       adopt(root, &state)
     }
   }
@@ -66,19 +74,45 @@ final class SimulatedDisk: Sendable {
       }
       names[name] = state.number(path)
     }
-    state.names[number] = names
+    state.names.adopt(names, in: number)
   }
 
   private func content(_ path: String) -> [UInt8] { (try? local.contents(of: path, limit: 1 << 31)) ?? [] }
 
+  private static func split(_ path: String) -> (directory: String, name: String) {
+    guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+    return (String(path[..<slash]), String(path[path.index(after: slash)...]))
+  }
+
   // MARK: What the calls change
 
   func created(_ path: String, isNew: Bool) {
-    state.withLock { state in _ = isNew ? state.renew(path) : state.number(path) }
+    let (directory, name) = Self.split(path)
+    state.withLock { state in
+      guard isNew || state.numbers[path] == nil else { return }
+      let number = state.renew(path)
+      state.names.create(name, number, in: state.number(directory))
+    }
+  }
+
+  func createdDirectory(_ path: String) {
+    created(path, isNew: true)
+    state.withLock { state in _ = state.directories.insert(state.number(path)) }
+  }
+
+  /// To be called before a name is taken from a file, by an unlink or by a rename over it.
+  func willRemove(_ path: String) {
+    guard (try? local.status(path))?.map(\.kind) == .file else { return }
+    let snapshot = snapshot(path)
+    state.withLock { $0.removed[snapshot.number] = snapshot.bytes }
   }
 
   func renamed(_ path: String, to newPath: String) {
+    let (old, new) = (Self.split(path), Self.split(newPath))
     state.withLock { state in
+      let number = state.number(path)
+      state.names.rename(
+        number, from: old.name, in: state.number(old.directory), to: new.name, in: state.number(new.directory))
       for (old, number) in state.numbers where old == path || old.hasPrefix(path + "/") {
         state.numbers[old] = nil
         state.numbers[newPath + old.dropFirst(path.count)] = number
@@ -87,7 +121,11 @@ final class SimulatedDisk: Sendable {
   }
 
   func removed(_ path: String) {
-    state.withLock { $0.numbers[path] = nil }
+    let (directory, name) = Self.split(path)
+    state.withLock { state in
+      state.names.remove(name, state.number(path), in: state.number(directory))
+      state.numbers[path] = nil
+    }
   }
 
   func snapshot(_ path: String) -> Snapshot {
@@ -100,6 +138,7 @@ final class SimulatedDisk: Sendable {
   }
 
   func syncedDirectory(_ path: String) throws(EventLogError) {
+    let count = state.withLock { $0.names.pendingCount }
     let names = try local.list(path)
     let directories = Set(names.filter { (try? local.status(path + "/" + $0))?.map(\.kind) == .directory })
     state.withLock { state in
@@ -111,37 +150,64 @@ final class SimulatedDisk: Sendable {
       }
       let number = state.number(path)
       state.directories.insert(number)
-      state.names[number] = numbers
+      state.names.sync(number, as: numbers, count: count)
     }
   }
 
   // MARK: Power cuts
 
-  func durableFiles() -> [String: [UInt8]] { durable().files }
-
-  private func durable() -> (directories: [String], files: [String: [UInt8]]) {
-    state.withLock { state in
-      var directories: [String] = []
-      var files: [String: [UInt8]] = [:]
-      var waiting = [(root, state.number(root))]
-      while let (path, number) = waiting.popLast() {
-        for (name, child) in state.names[number] ?? [:] {
-          let childPath = path + "/" + name
-          if state.directories.contains(child) {
-            directories.append(childPath)
-            waiting.append((childPath, child))
-          } else {
-            // A name without content that was ever synced: an empty file.
-            files[childPath] = state.contents[child] ?? []
-          }
-        }
-      }
-      return (directories, files)
-    }
+  func durableFiles() -> [String: [UInt8]] {
+    let known = state.withLock { $0 }
+    var files: [String: [UInt8]] = [:]
+    // A name without content that was ever synced: an empty file.
+    for (path, number) in tree(known.names.durable, known).files { files[path] = known.contents[number] ?? [] }
+    return files
   }
 
+  private func tree(_ names: [Int: [String: Int]], _ known: State) -> Tree {
+    var result = Tree()
+    var waiting: [(path: String, number: Int)] = []
+    if let number = known.numbers[root] { waiting.append((root, number)) }
+    while let (path, number) = waiting.popLast() {
+      for (name, child) in (names[number] ?? [:]).sorted(by: { $0.key < $1.key }) {
+        let childPath = path + "/" + name
+        if known.directories.contains(child) {
+          result.directories.append(childPath)
+          waiting.append((childPath, child))
+        } else {
+          result.files.append((childPath, child))
+        }
+      }
+    }
+    return result
+  }
+
+  /// Has the directory be what was synced.
   func restore() throws(EventLogError) {
-    let (directories, files) = durable()
+    let known = state.withLock { $0 }
+    try write(tree(known.names.durable, known), known.contents)
+  }
+
+  /// Has the directory be what was synced, and any part of what was done since: of names as `DirectoryNames.torn` says, of
+  /// files as `TornFile`.
+  func restore(tornBy random: inout SplitMix) throws(EventLogError) {
+    let known = state.withLock { $0 }
+    // As the page cache has them, stores into mappings included, before anything is thrown away.
+    var written = known.removed
+    for (path, number) in known.numbers where Self.split(path).directory != root {
+      if (try? local.status(path))?.map(\.kind) == .file { written[number] = content(path) }
+    }
+    let chance = TornFile.chance(by: &random)
+    let tree = tree(known.names.torn(chance: chance, by: &random), known)
+    var contents: [Int: [UInt8]] = [:]
+    for (_, number) in tree.files where contents[number] == nil {
+      let synced = known.contents[number] ?? []
+      contents[number] = TornFile(synced: synced, written: written[number] ?? synced).bytes(by: &random)
+    }
+    try write(tree, contents)
+  }
+
+  private func write(_ tree: Tree, _ contents: [Int: [UInt8]]) throws(EventLogError) {
     for name in try local.list(root) {
       let path = root + "/" + name
       switch try local.status(path)?.kind {
@@ -152,11 +218,11 @@ final class SimulatedDisk: Sendable {
       }
     }
     // Parents come before what lies in them.
-    for directory in directories.sorted() { try local.makeDirectory(directory) }
-    for (path, bytes) in files where directories.contains(where: { path.hasPrefix($0 + "/") }) {
+    for directory in tree.directories.sorted() { try local.makeDirectory(directory) }
+    for (path, number) in tree.files where Self.split(path).directory != root {
       let file = try local.open(path, .create)
       defer { local.close(file) }
-      try local.write(file, bytes, at: 0, path: path)
+      try local.write(file, contents[number] ?? [], at: 0, path: path)
     }
     adopt()
   }

@@ -60,7 +60,8 @@ struct CleanedSegment {
   /// Makes it durable, with its indexes, still under its names of the meantime; and a segment of it.
   mutating func finish(createdAt: Int64, _ context: StoreContext) throws(EventLogError) -> Segment {
     index.close()
-    try IndexFile.write(index.offsets, index.times, files, fileSystem, suffix: SegmentFiles.cleanedSuffix)
+    try IndexFile.write(
+      index.offsets, index.times, files, fileSystem, suffix: SegmentFiles.cleanedSuffix, durably: true)
     if !abortedTransactions.isEmpty {
       var bytes: [UInt8] = []
       for transaction in abortedTransactions { transaction.append(to: &bytes) }

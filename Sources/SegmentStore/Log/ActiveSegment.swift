@@ -168,7 +168,8 @@ struct RolledSegment {
     let fileSystem = context.fileSystem
     let files = segment.files
     do throws(EventLogError) {
-      try IndexFile.write(index.offsets, index.times, files, fileSystem)
+      // Durably, as all of a segment below the recovery point: no opening looks at it again.
+      try IndexFile.write(index.offsets, index.times, files, fileSystem, durably: true)
     } catch {
       // A cache: it is made anew from the log when it is missing.
       context.warn(error)

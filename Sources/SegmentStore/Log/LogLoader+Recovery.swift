@@ -36,7 +36,7 @@ extension LogLoader {
       if goesOn {
         var index = scan.index
         index.close()
-        try IndexFile.write(index.offsets, index.times, candidate.files, fileSystem)
+        try IndexFile.write(index.offsets, index.times, candidate.files, fileSystem, durably: true)
         continue
       }
       for later in bases[(number + 1)...] {

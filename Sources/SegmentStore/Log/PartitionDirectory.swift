@@ -13,8 +13,11 @@ package enum PartitionDirectory {
     if status == nil { try fileSystem.makeDirectory(path) }
     let metadata = PartitionMetadataFile(topicID: topicID)
     let metadataPath = path + "/" + PartitionMetadataFile.name
-    // A power cut may have left the file empty. The metadata store knows the id; a different one is another matter.
-    if let known = try? topicIDInFile(metadataPath, fileSystem) {
+    // A power cut may have left the file empty, or the beginning of it. The metadata store knows the id; a different one is
+    // another matter.
+    let text = try? text(metadataPath, fileSystem)
+    if text == metadata.text { return status == nil }
+    if let text, !metadata.text.hasPrefix(text), let known = try? PartitionMetadataFile(text: text).topicID {
       guard known == topicID else {
         throw EventLogError(
           .storageError,
@@ -27,24 +30,24 @@ package enum PartitionDirectory {
     return status == nil
   }
 
-  private static func topicIDInFile(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) -> String? {
+  private static func text(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) -> String? {
     guard try fileSystem.status(path) != nil else { return nil }
-    let bytes = try fileSystem.contents(of: path, limit: 4096)
-    return try PartitionMetadataFile(text: String(decoding: bytes, as: UTF8.self)).topicID
+    return String(decoding: try fileSystem.contents(of: path, limit: 4096), as: UTF8.self)
   }
 
   /// Reads the leader epochs of a partition; none where the file is missing or damaged.
   package static func leaderEpochs(_ path: String, _ fileSystem: any FileSystem) -> LeaderEpochCheckpoint {
     let file = path + "/" + LeaderEpochCheckpoint.name
-    guard let bytes = try? fileSystem.contents(of: file, limit: 16 << 20),
+    // Without its last line's end it is torn, and its last offset may lack digits.
+    guard let bytes = try? fileSystem.contents(of: file, limit: 16 << 20), bytes.last == UInt8(ascii: "\n"),
       let epochs = try? LeaderEpochCheckpoint(text: String(decoding: bytes, as: UTF8.self))
     else { return LeaderEpochCheckpoint() }
     return epochs
   }
 
-  static func write(_ epochs: LeaderEpochCheckpoint, to path: String, _ fileSystem: any FileSystem)
-    throws(EventLogError)
-  {
-    try fileSystem.replace(path + "/" + LeaderEpochCheckpoint.name, with: Array(epochs.text.utf8), durably: false)
+  static func write(
+    _ epochs: LeaderEpochCheckpoint, to path: String, durably: Bool = false, _ fileSystem: any FileSystem
+  ) throws(EventLogError) {
+    try fileSystem.replace(path + "/" + LeaderEpochCheckpoint.name, with: Array(epochs.text.utf8), durably: durably)
   }
 }

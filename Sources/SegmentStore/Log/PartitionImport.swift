@@ -123,7 +123,7 @@ package struct PartitionImport {
       }
     }
     index.close()
-    try IndexFile.write(index.offsets, index.times, to, fileSystem)
+    try IndexFile.write(index.offsets, index.times, to, fileSystem, durably: true)
     try fileSystem.syncData(output, path: to.log)
     summary.segments += 1
   }

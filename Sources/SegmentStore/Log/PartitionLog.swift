@@ -116,8 +116,7 @@ package final class PartitionLog: Sendable {
         leaderEpoch = known
       } else {
         leaderEpoch = try Self.beginEpoch(
-          directory, at: loaded.nextOffset, isNewLeader: !wasClean && !isNew && loaded.nextOffset > 0,
-          seen: loaded.epochs, context.fileSystem)
+          directory, at: loaded.nextOffset, isNewLeader: !wasClean, seen: loaded.epochs, context.fileSystem)
       }
       segmentList = Mutex(loaded.segments)
       endOffset = Atomic(loaded.nextOffset)
@@ -239,13 +238,20 @@ package final class PartitionLog: Sendable {
   ) throws(EventLogError) -> Int32 {
     let before = PartitionDirectory.leaderEpochs(directory, fileSystem)
     var epochs = before
-    // The file is not synced: what it lost, the batches tell.
+    // The file is not always synced: what it lost, the batches tell.
     for entry in seen.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
     let latest = epochs.latestEpoch
     epochs.truncateEnd(to: offset)
     let next = isNewLeader && latest < .max ? latest + 1 : latest
     if epochs.entries.isEmpty || isNewLeader { epochs.assign(next, from: offset) }
-    if epochs != before { try PartitionDirectory.write(epochs, to: directory, fileSystem) }
+    guard epochs != before else { return epochs.latestEpoch }
+    // After an unclean stop it has to be on the disk before any batch has it. A power cut that takes those batches would else
+    // take the epoch as well, and the same offsets be given out again under the same one.
+    try PartitionDirectory.write(epochs, to: directory, durably: isNewLeader, fileSystem)
+    if isNewLeader {
+      try fileSystem.syncDirectory(directory)
+      if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }
+    }
     return epochs.latestEpoch
   }
 

@@ -24,6 +24,8 @@ struct ProducerFiles {
   private func writeTransactionIndex(_ segment: Segment) throws(EventLogError) {
     guard let aborted = segment.aborted else { return }
     try context.fileSystem.replace(files.transactionIndex, with: Self.bytes(aborted), durably: true)
+    // A snapshot that is there without the index which it vouches for would have aborted records shown.
+    try context.fileSystem.syncDirectory(files.directory)
   }
 
   static func bytes(_ aborted: AppendOnlyArray<AbortedTransaction>) -> [UInt8] {
@@ -48,7 +50,8 @@ struct ProducerFiles {
     }
   }
 
-  /// The entries of a file, or nil where it is none.
+  /// The entries of a file, or nil where it is none. A marker lies behind what it aborts: an entry of zeros, which a power cut
+  /// may leave, is none.
   static func aborted(_ bytes: [UInt8]) -> [AbortedTransaction]? {
     guard bytes.count % AbortedTransaction.size == 0 else { return nil }
     var entries: [AbortedTransaction] = []
@@ -56,7 +59,7 @@ struct ProducerFiles {
     let isSound = bytes.withUnsafeBytes { buffer -> Bool in
       guard let base = buffer.baseAddress else { return true }
       for start in stride(from: 0, to: buffer.count, by: AbortedTransaction.size) {
-        guard let entry = AbortedTransaction(loadingFrom: base + start), entry.firstOffset <= entry.lastOffset,
+        guard let entry = AbortedTransaction(loadingFrom: base + start), entry.firstOffset < entry.lastOffset,
           entry.lastOffset > entries.last?.lastOffset ?? -1
         else { return false }
         entries.append(entry)

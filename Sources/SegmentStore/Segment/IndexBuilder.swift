@@ -109,7 +109,8 @@ package enum IndexFile {
     return isSound ? entries : nil
   }
 
-  /// Writes both files anew. They are caches of what the log says, and so need not be synced.
+  /// Writes both files anew. They are caches of what the log says: those of the active segment need not be durable, since an
+  /// unclean stop has them made anew.
   static func write(
     _ offsets: AppendOnlyArray<OffsetIndexEntry>, _ times: AppendOnlyArray<TimeIndexEntry>, _ files: SegmentFiles,
     _ fileSystem: any FileSystem, suffix: String = "", durably: Bool = false

@@ -104,7 +104,7 @@ struct SegmentLoader {
     }
     builder.close()
     // A directory that can't be written to is no reason not to read from it.
-    try? IndexFile.write(builder.offsets, builder.times, files, context.fileSystem)
+    try? IndexFile.write(builder.offsets, builder.times, files, context.fileSystem, durably: true)
     return SegmentContents(region: region, offsetIndex: builder.offsets, timeIndex: builder.times)
   }
 }

@@ -57,7 +57,8 @@ struct TransactionCrashTests {
   }
 
   @Test(
-    "at each of its steps ends in all or nothing", arguments: [TestBroker.Stop.kill, .powerCut], [true, false])
+    "at each of its steps ends in all or nothing", arguments: [TestBroker.Stop.kill, .powerCut, .tornPowerCut],
+    [true, false])
   func steps(stop: TestBroker.Stop, commits: Bool) async throws {
     var outcomes: [Bool] = []
     for steps in 0..<6 {
@@ -82,7 +83,7 @@ struct TransactionCrashTests {
     arguments: [FaultInjector.Operation.sync, .write, .reserve, .open, .syncDirectory])
   func calls(operation: FaultInjector.Operation) async throws {
     for nth in 1...12 {
-      for stop in [TestBroker.Stop.kill, .powerCut] {
+      for stop in [TestBroker.Stop.kill, .powerCut, .tornPowerCut] {
         try await withTestBroker(clock: TestClock(), powerCuts: true) { broker in
           let producer = try await prepare(broker)
           broker.faults.fail(operation, nth: nth, times: nil)

@@ -89,7 +89,7 @@ private final class History {
     case ..<78: try await end("t\(random.next(below: 4))")
     case ..<95: for reader in readers { try await read(reader) }
     case ..<97: try await stopWithinCommit()
-    default: try await stop([.close, .kill, .powerCut][random.next(below: 3)])
+    default: try await stop([.close, .kill, .powerCut, .tornPowerCut][random.next(below: 4)])
     }
   }
 
@@ -133,7 +133,7 @@ private final class History {
     broker.broker.stopTransactions(after: random.next(below: 6))
     let isSure = (try? await producer.commitTransaction()) != nil
     open = [:]
-    try broker.restart(after: random.next(below: 2) == 0 ? .kill : .powerCut)
+    try broker.restart(after: [.kill, .powerCut, .tornPowerCut][random.next(below: 3)])
     let offset = (try? broker.admin.listConsumerGroupOffsets(name))?[TopicPartition("in", 0)]?.offset ?? 0
     if offset == transaction.offset { take(transaction, of: name) }
     #expect(!isSure || offset == transaction.offset, "seed \(seed)")

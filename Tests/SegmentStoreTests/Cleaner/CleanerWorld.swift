@@ -88,12 +88,14 @@ final class CleanerWorld {
   }
 
   /// After a stop that was not clean.
-  func reopen(powerCut: Bool = false) throws {
+  ///
+  /// - Parameter torn: which part of what was not synced a power cut leaves; none where it is nil.
+  func reopen(powerCut: Bool = false, torn: UInt64? = nil) throws {
     let known = log.checkpoint
     if powerCut { files.cutPower() } else { files.heal() }
     log.abandon(EventLogError(.illegalState, "killed"))
     test.context.shutDown()
-    if powerCut { try files.restorePower() }
+    if powerCut, let torn { try files.restorePower(tornBy: torn) } else if powerCut { try files.restorePower() }
     test = TestLog(directory.path, configuration, fileSystem: files)
     log = try test.open(known)
   }

@@ -69,8 +69,10 @@ struct LogCleanerModelTests {
   }
 
   @Test(
-    "a crash at any step of a pass loses nothing, and the next pass comes to the same end", arguments: [true, false])
-  func crash(isPowerCut: Bool) throws {
+    "a crash at any step of a pass loses nothing, and the next pass comes to the same end", arguments: [true, false],
+    [false, true])
+  func crash(isPowerCut: Bool, isTorn: Bool) throws {
+    guard isPowerCut || !isTorn else { return }
     var sawUnfinished = 0
     for step in 0..<200 {
       let world = try CleanerWorld(segmentBytes: 900, tracksDurability: true)
@@ -97,7 +99,7 @@ struct LogCleanerModelTests {
         #expect(CleanerWorld.table(try world.read()) == table, "step \(step), before the restart")
       }
       world.checkpoint = nil
-      try world.reopen(powerCut: isPowerCut)
+      try world.reopen(powerCut: isPowerCut, torn: isTorn ? UInt64(step) : nil)
       #expect(CleanerWorld.table(try world.read()) == table, "step \(step)")
       #expect(world.log.logEndOffset == 25)
       #expect(try world.read() == (try world.survivors()))

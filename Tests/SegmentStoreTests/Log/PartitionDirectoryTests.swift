@@ -1,0 +1,68 @@
+import RecordFormat
+import SegmentStore
+import SegmentStoreTesting
+import Testing
+
+@Suite("The small files of a partition's directory")
+struct PartitionDirectoryTests {
+  @Test("of which a power cut left only the beginning don't keep the log from being opened, and are made whole")
+  func tornMetadata() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    let log = try test.open()
+    try log.append("a", durably: true)
+    log.abandon(EventLogError(.illegalState, "killed"))
+    let path = test.directory + "/" + PartitionMetadataFile.name
+    let whole = try Files.read(path)
+    for count in 0..<whole.count {
+      try Files.write(Array(whole.prefix(count)), to: path)
+      let log = try test.open()
+      #expect(log.logEndOffset == 1)
+      log.abandon(EventLogError(.illegalState, "killed"))
+      #expect(try Files.read(path) == whole, "cut to \(count) bytes")
+    }
+    // Another topic's is another matter, and so is one that is damaged rather than torn.
+    try Files.write(Array(String(decoding: whole, as: UTF8.self).dropLast().utf8) + Array("?".utf8), to: path)
+    let error = #expect(throws: EventLogError.self) { try test.open() }
+    #expect(error?.code == .storageError)
+  }
+
+  @Test("that are torn give no leader epoch with an offset that lacks digits")
+  func tornEpochs() throws {
+    let directory = try TemporaryDirectory()
+    var epochs = LeaderEpochCheckpoint()
+    epochs.assign(3, from: 12_345)
+    for count in 0..<epochs.text.utf8.count {
+      try Files.write(Array(epochs.text.utf8.prefix(count)), to: directory.path + "/" + LeaderEpochCheckpoint.name)
+      #expect(
+        PartitionDirectory.leaderEpochs(directory.path, LocalFileSystem()).entries.isEmpty, "cut to \(count) bytes")
+    }
+    try Files.write(Array(epochs.text.utf8), to: directory.path + "/" + LeaderEpochCheckpoint.name)
+    #expect(PartitionDirectory.leaderEpochs(directory.path, LocalFileSystem()) == epochs)
+  }
+
+  @Test(
+    "give an offset that a power cut took back out again under another leader epoch, also where nothing of the log is left",
+    arguments: [0, 1], [false, true])
+  func epochs(durable: Int, isTorn: Bool) throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path)
+    var checkpoint = PartitionCheckpoint()
+    var seen: Set<[Int64]> = []
+    for round in 0..<6 {
+      let test = TestLog(directory.path, fileSystem: files)
+      let log = try test.open(checkpoint, wasClean: round == 0)
+      if round == 0 { for number in 0..<durable { try log.append("\(number)", durably: true) } }
+      let offset = try log.append("round \(round)")
+      let batches = try log.read(from: offset, maxBytes: 1000).batches
+      let epoch = try #require(batches.first { $0.header.baseOffset == offset }).header.partitionLeaderEpoch
+      let isNew = seen.insert([offset, Int64(epoch)]).inserted
+      #expect(isNew, "offset \(offset), epoch \(epoch) in round \(round)")
+      checkpoint = log.checkpoint
+      files.cutPower()
+      log.abandon(EventLogError(.illegalState, "the power is cut"))
+      test.context.shutDown()
+      if isTorn { try files.restorePower(tornBy: UInt64(round)) } else { try files.restorePower() }
+    }
+  }
+}
