@@ -12,25 +12,31 @@ extension Broker {
     }
     let count = try partitionCount(partitions, of: name)
     let configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
-    let topic = try topicChanges.withLock { _ throws(EventLogError) -> Topic in
+    let topic = try topicChanges.withLock { unfinished throws(EventLogError) -> Topic in
       guard topicTable.find(name) == nil else {
         throw EventLogError(.topicAlreadyExists, "there is a topic of this name", topic: name)
       }
       var generator = context.random.generator(for: "id of topic \(name)")
       let id = id ?? TopicID(using: &generator)
       if validateOnly { return Topic(id: id, name: name, partitions: [], configs: configs) }
+      if let earlier = unfinished[name] {
+        try finishDeletion(earlier)
+        unfinished[name] = nil
+      }
+      // From here on, a directory of one of these names is this topic's.
+      for number in 0..<count { try requireFree(TopicPartition(name, number)) }
       // What was compacted of an earlier topic of this name says nothing of this one.
       try cleaner.checkpoints.forget(name)
-      try metadata.createTopic(
-        TopicMetadata(
-          id: id, name: name, partitions: count, configs: configs, createdAt: context.time.wallMilliseconds()))
+      let new = TopicMetadata(
+        id: id, name: name, partitions: count, configs: configs, createdAt: context.time.wallMilliseconds())
+      try metadata.createTopic(new)
       var made: [Partition] = []
       do throws(EventLogError) {
         for number in 0..<count { made.append(.log(try makeLog(name, number, id, configs))) }
       } catch {
         // As if it had never been: what was made goes, and the name is free again.
         for case .log(let log) in made { removeFiles(of: log, because: error) }
-        try? metadata.removeTopic(id)
+        forget(new, &unfinished)
         throw error
       }
       let topic = Topic(id: id, name: name, partitions: made, configs: configs)
@@ -93,7 +99,7 @@ extension Broker {
   }
 
   func deleteTopic(_ name: String) throws(EventLogError) {
-    try topicChanges.withLock { _ throws(EventLogError) in
+    try topicChanges.withLock { unfinished throws(EventLogError) in
       let topic = try topic(name)
       // First the decision, durably; a crash from here on ends with the topic gone.
       try metadata.markDeleting(topic.id)
@@ -109,11 +115,40 @@ extension Broker {
         case .reader: break
         }
       }
-      // A power cut must not bring back directories of which nobody knows any more.
-      try context.fileSystem.syncDirectory(path)
-      try metadata.removeTopic(topic.id)
       groups.topicsChanged([name])
+      let old = TopicMetadata(
+        id: topic.id, name: name, partitions: topic.partitions.count, configs: topic.configs, createdAt: 0)
+      forget(old, &unfinished)
     }
+  }
+
+  /// Has the metadata forget a topic that is gone. Where files of it could not be removed it stays noted, as one that is being
+  /// deleted: the next opening tries again, or who wants to use its name.
+  private func forget(_ topic: TopicMetadata, _ unfinished: inout [String: TopicMetadata]) {
+    do throws(EventLogError) {
+      try metadata.markDeleting(topic.id)
+      try finishDeletion(topic)
+    } catch {
+      unfinished[topic.name] = topic
+      context.warn(error)
+    }
+  }
+
+  private func finishDeletion(_ topic: TopicMetadata) throws(EventLogError) {
+    try Self.finishDeletion(topic, in: path, context.fileSystem, metadata)
+  }
+
+  /// Removes what is left of a topic that is noted as one that is being deleted.
+  static func finishDeletion(
+    _ topic: TopicMetadata, in path: String, _ fileSystem: any FileSystem, _ metadata: MetadataStore
+  ) throws(EventLogError) {
+    for number in 0..<topic.partitions {
+      let directory = path + "/" + TopicPartition(topic.name, number).description
+      if try fileSystem.status(directory) != nil { try fileSystem.removeTree(directory) }
+    }
+    // A power cut must not bring back directories of which nobody knows any more.
+    try fileSystem.syncDirectory(path)
+    try metadata.removeTopic(topic.id)
   }
 
   func alterConfigs(
@@ -132,10 +167,11 @@ extension Broker {
     }
   }
 
-  private func makeLog(
-    _ name: String, _ number: Int, _ id: TopicID, _ configs: [String: String]
-  ) throws(EventLogError) -> PartitionLog {
-    let topicPartition = TopicPartition(name, number)
+  /// The directory that a partition is to have.
+  ///
+  /// - Throws: `storageError` where there is one already.
+  @discardableResult
+  private func requireFree(_ topicPartition: TopicPartition) throws(EventLogError) -> String {
     let directory = path + "/" + topicPartition.description
     guard try context.fileSystem.status(directory) == nil else {
       throw EventLogError(
@@ -144,6 +180,14 @@ extension Broker {
         file: directory
       ).at(topicPartition)
     }
+    return directory
+  }
+
+  private func makeLog(
+    _ name: String, _ number: Int, _ id: TopicID, _ configs: [String: String]
+  ) throws(EventLogError) -> PartitionLog {
+    let topicPartition = TopicPartition(name, number)
+    let directory = try requireFree(topicPartition)
     do throws(EventLogError) {
       return try PartitionLog(
         topicPartition, directory: directory, topicID: id.text,

@@ -54,7 +54,11 @@ struct BrokerOpening {
       let checkpoints = try metadata.checkpoints()
       var kept: [TopicMetadata] = []
       for topic in try metadata.topics() {
-        if topic.isDeleting { try finishDeletion(topic, metadata) } else { kept.append(topic) }
+        if topic.isDeleting {
+          try Broker.finishDeletion(topic, in: path, fileSystem, metadata)
+        } else {
+          kept.append(topic)
+        }
       }
       let topics = open(kept, checkpoints, wasClean: wasClean)
       warnOfUnknownDirectories(names, topics)
@@ -175,15 +179,6 @@ struct BrokerOpening {
       context.warn(error)
       return .offline(topicPartition, error)
     }
-  }
-
-  func finishDeletion(_ topic: TopicMetadata, _ metadata: MetadataStore) throws(EventLogError) {
-    for number in 0..<topic.partitions {
-      let directory = path + "/" + TopicPartition(topic.name, number).description
-      if try fileSystem.status(directory) != nil { try fileSystem.removeTree(directory) }
-    }
-    try fileSystem.syncDirectory(path)
-    try metadata.removeTopic(topic.id)
   }
 
   private func warnOfUnknownDirectories(_ names: [String], _ topics: [Topic]) {

@@ -77,7 +77,7 @@ struct StoreRepairWork {
       report.findings.append(
         StoreRepair.Finding(
           file: path, message: "the deletion of topic \(topic.name) was not finished", remedy: "finished"))
-      if !isDryRun { try opening.finishDeletion(topic, metadata) }
+      if !isDryRun { try Broker.finishDeletion(topic, in: opening.path, context.fileSystem, metadata) }
     }
   }
 

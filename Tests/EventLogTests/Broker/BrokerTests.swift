@@ -49,6 +49,33 @@ struct BrokerTests {
     }
   }
 
+  @Test(
+    "does not let files that a failing disk keeps be in the way of the next topic of that name",
+    arguments: [false, true])
+  func undeletableFiles(restarts: Bool) async throws {
+    try await withTestBroker { broker in
+      // The second partition can't be made, and the first not be taken back.
+      broker.faults.fail(.makeDirectory, nth: 2)
+      broker.faults.fail(.rename, nth: 3, times: nil)
+      broker.faults.fail(.remove, times: nil)
+      #expect(throws: EventLogError.self) { try broker.admin.createTopic("orders", partitions: 2) }
+      #expect(throws: EventLogError.self) { try broker.admin.createTopic("orders", partitions: 2) }
+      broker.faults.heal()
+      if restarts { try broker.restart(after: .kill) }
+      #expect(try !broker.admin.listTopics().contains("orders"))
+      try broker.admin.createTopic("orders", partitions: 2)
+      try await broker.produce("orders", values: ["a"], partition: 0)
+      // Nor those of one that was deleted.
+      broker.faults.fail(.rename, times: nil)
+      broker.faults.fail(.remove, times: nil)
+      try broker.admin.deleteTopic("orders")
+      broker.faults.heal()
+      if restarts { try broker.restart(after: .kill) }
+      try broker.admin.createTopic("orders", partitions: 1)
+      #expect(try await broker.drain("orders").isEmpty)
+    }
+  }
+
   @Test("opens its partitions on several threads, each as it was left, with what is damaged in its own place")
   func recoveryThreads() async throws {
     let directory = try TemporaryDirectory()
