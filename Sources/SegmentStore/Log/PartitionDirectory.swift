@@ -35,11 +35,22 @@ package enum PartitionDirectory {
     return String(decoding: try fileSystem.contents(of: path, limit: 4096), as: UTF8.self)
   }
 
-  /// Reads the leader epochs of a partition; none where the file is missing or damaged.
+  /// The leader epochs of a partition, to look at; none where the file is missing or damaged, or can't be read.
   package static func leaderEpochs(_ path: String, _ fileSystem: any FileSystem) -> LeaderEpochCheckpoint {
+    (try? knownLeaderEpochs(path, fileSystem)) ?? LeaderEpochCheckpoint()
+  }
+
+  /// The leader epochs of a partition; none where the file is missing or damaged.
+  ///
+  /// - Throws: where the disk does not give the file: epochs that are forgotten are given out again.
+  static func knownLeaderEpochs(
+    _ path: String, _ fileSystem: any FileSystem
+  ) throws(EventLogError) -> LeaderEpochCheckpoint {
     let file = path + "/" + LeaderEpochCheckpoint.name
+    guard try fileSystem.status(file) != nil else { return LeaderEpochCheckpoint() }
+    let bytes = try fileSystem.contents(of: file, limit: 16 << 20)
     // Without its last line's end it is torn, and its last offset may lack digits.
-    guard let bytes = try? fileSystem.contents(of: file, limit: 16 << 20), bytes.last == UInt8(ascii: "\n"),
+    guard bytes.last == UInt8(ascii: "\n"),
       let epochs = try? LeaderEpochCheckpoint(text: String(decoding: bytes, as: UTF8.self))
     else { return LeaderEpochCheckpoint() }
     return epochs

@@ -236,18 +236,19 @@ package final class PartitionLog: Sendable {
   private static func beginEpoch(
     _ directory: String, at offset: Int64, isNewLeader: Bool, seen: LeaderEpochCheckpoint, _ fileSystem: any FileSystem
   ) throws(EventLogError) -> Int32 {
-    let before = PartitionDirectory.leaderEpochs(directory, fileSystem)
+    let before = try PartitionDirectory.knownLeaderEpochs(directory, fileSystem)
     var epochs = before
     // The file is not always synced: what it lost, the batches tell.
     for entry in seen.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
     let latest = epochs.latestEpoch
     epochs.truncateEnd(to: offset)
     let next = isNewLeader && latest < .max ? latest + 1 : latest
-    if epochs.entries.isEmpty || isNewLeader { epochs.assign(next, from: offset) }
+    // Also where nothing was written in the latest one yet: it never goes back.
+    if epochs.entries.isEmpty || epochs.latestEpoch < next { epochs.assign(next, from: offset) }
     guard epochs != before else { return epochs.latestEpoch }
     // After an unclean stop it has to be on the disk before any batch has it. A power cut that takes those batches would else
     // take the epoch as well, and the same offsets be given out again under the same one.
-    try PartitionDirectory.write(epochs, to: directory, durably: isNewLeader, fileSystem)
+    try PartitionDirectory.write(epochs, to: directory, durably: isNewLeader || !before.entries.isEmpty, fileSystem)
     if isNewLeader {
       try fileSystem.syncDirectory(directory)
       if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }

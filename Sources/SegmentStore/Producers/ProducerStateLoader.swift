@@ -105,7 +105,7 @@ struct ProducerStateLoader {
           EventLogError(
             .corruptMessage, "the index of aborted transactions is damaged, and is made anew from the log",
             file: segment.files.transactionIndex))
-        try? fileSystem.unlink(segment.files.transactionIndex)
+        // It stays until a new one takes its place: a snapshot vouches for it, and would for one that is missing.
         return segment.baseOffset
       }
       found.append((segment, entries))
@@ -135,6 +135,7 @@ struct ProducerStateLoader {
         do throws(EventLogError) {
           // Durably: a snapshot of an earlier stop vouches for the part before it, and may outlive a file that is not.
           try fileSystem.replace(segment.files.transactionIndex, with: ProducerFiles.bytes(aborted), durably: true)
+          try fileSystem.syncDirectory(directory)
         } catch {
           context.warn(error)
         }

@@ -41,6 +41,37 @@ struct PartitionDirectoryTests {
     #expect(PartitionDirectory.leaderEpochs(directory.path, LocalFileSystem()) == epochs)
   }
 
+  @Test("never go back to an earlier leader epoch, where nothing was written in the latest one yet")
+  func emptyEpoch() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    let log = try test.open()
+    try log.append("a", durably: true)
+    log.abandon(EventLogError(.illegalState, "killed"))
+    var checkpoint = try test.open().close()
+    for _ in 0..<2 { checkpoint = try test.open(checkpoint, wasClean: true).close() }
+    let again = try test.open(checkpoint, wasClean: true)
+    let offset = try again.append("b")
+    let first = try again.read(from: 0, maxBytes: 1).batches.map(\.header.partitionLeaderEpoch)
+    let second = try again.read(from: offset, maxBytes: 1).batches.map(\.header.partitionLeaderEpoch)
+    #expect(second == first.map { $0 + 1 })
+  }
+
+  @Test("that the disk does not give are not taken for missing: a leader epoch would be given out again")
+  func unreadableEpochs() throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path, tracksDurability: false)
+    let test = TestLog(directory.path, fileSystem: files)
+    let log = try test.open()
+    try log.append("a", durably: true)
+    log.abandon(EventLogError(.illegalState, "killed"))
+    files.arm(.open, after: 0, times: 1, with: .fail(FaultyFileSystem.inputOutput)) {
+      $0.hasSuffix(LeaderEpochCheckpoint.name)
+    }
+    let error = #expect(throws: EventLogError.self) { try test.open() }
+    #expect(error?.code == .inputOutput)
+  }
+
   @Test(
     "give an offset that a power cut took back out again under another leader epoch, also where nothing of the log is left",
     arguments: [0, 1], [false, true])

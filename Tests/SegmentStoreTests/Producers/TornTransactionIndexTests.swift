@@ -38,6 +38,25 @@ struct TornTransactionIndexTests {
     }
   }
 
+  @Test("that is damaged, and can't be made anew, is not taken for none at the opening after that")
+  func failedReplacement() throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path, tracksDurability: false)
+    let test = TestLog(directory.path, fileSystem: files)
+    let log = try test.open(wasClean: true)
+    try log.append(["aborted"], by: 1, transactional: true)
+    try log.end(.abort, 1)
+    try log.append(["last"], by: 2)
+    let checkpoint = try log.close()
+    try Files.write([1, 2, 3], to: SegmentFiles(directory: test.directory, baseOffset: 0).transactionIndex)
+    files.arm(.rename, after: 0, times: nil, with: .fail(FaultyFileSystem.inputOutput)) { $0.contains(".txnindex") }
+    for _ in 0..<2 {
+      let again = try test.open(checkpoint, wasClean: true)
+      #expect(try again.committedValues() == [2: "last"])
+      again.abandon(EventLogError(.illegalState, "killed"))
+    }
+  }
+
   @Test("that is zeros is no index")
   func zeros() throws {
     let directory = try TemporaryDirectory()
