@@ -1,3 +1,4 @@
+internal import Glibc
 package import RecordFormat
 
 /// Copies the directory of a partition that its owner, maybe another process, may be appending to, rolling, compacting and
@@ -120,7 +121,8 @@ package struct PartitionBackup {
     do throws(EventLogError) {
       return try fileSystem.clone(path, to: target, mayLink: mayLink)
     } catch {
-      if try fileSystem.status(path) == nil { return nil }
+      // It may have come to be in the meantime: an index that its owner has just written.
+      if try error.errno == ENOENT || fileSystem.status(path) == nil { return nil }
       throw error
     }
   }
@@ -133,7 +135,7 @@ package struct PartitionBackup {
     do throws(EventLogError) {
       input = try fileSystem.open(from.log, .read)
     } catch {
-      if try fileSystem.status(from.log) == nil { return false }
+      if try error.errno == ENOENT || fileSystem.status(from.log) == nil { return false }
       throw error
     }
     defer { fileSystem.close(input) }

@@ -218,13 +218,14 @@ struct CleanShutdownTests {
   func fresh() throws {
     let directory = try TemporaryDirectory()
     let test = TestLog(directory.path, small())
+    let settledTime = CleanShutdown.settledTime()
     let log = try test.open()
     try log.append("a")
     #expect(log.cleanShutdown(settledTime: .max) == nil, "it is open")
     _ = try log.close()
-    #expect(log.cleanShutdown(settledTime: CleanShutdown.settledTime()) == nil)
+    #expect(log.cleanShutdown(settledTime: settledTime) == nil)
     try stamp(test)
-    #expect(log.cleanShutdown(settledTime: CleanShutdown.settledTime()) != nil)
+    #expect(log.cleanShutdown(settledTime: settledTime) != nil)
   }
 
   @Test("reads back from its bytes, and is none where they are cut or of another version")
