@@ -122,7 +122,8 @@ package struct PartitionBackup {
       return try fileSystem.clone(path, to: target, mayLink: mayLink)
     } catch {
       // It may have come to be in the meantime: an index that its owner has just written.
-      if try error.errno == ENOENT || fileSystem.status(path) == nil { return nil }
+      if error.errno == ENOENT { return nil }
+      if try fileSystem.status(path) == nil { return nil }
       throw error
     }
   }
@@ -135,7 +136,8 @@ package struct PartitionBackup {
     do throws(EventLogError) {
       input = try fileSystem.open(from.log, .read)
     } catch {
-      if try error.errno == ENOENT || fileSystem.status(from.log) == nil { return false }
+      if error.errno == ENOENT { return false }
+      if try fileSystem.status(from.log) == nil { return false }
       throw error
     }
     defer { fileSystem.close(input) }
