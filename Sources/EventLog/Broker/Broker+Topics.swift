@@ -36,6 +36,7 @@ extension Broker {
       } catch {
         // As if it had never been: what was made goes, and the name is free again.
         for case .log(let log) in made { removeFiles(of: log, because: error) }
+        try? metadata.markDeleting(id)
         forget(new, &unfinished)
         throw error
       }
@@ -122,11 +123,10 @@ extension Broker {
     }
   }
 
-  /// Has the metadata forget a topic that is gone. Where files of it could not be removed it stays noted, as one that is being
+  /// Has the metadata forget a topic that is gone, and was marked so. Where files of it could not be removed it stays noted, as one that is being
   /// deleted: the next opening tries again, or who wants to use its name.
   private func forget(_ topic: TopicMetadata, _ unfinished: inout [String: TopicMetadata]) {
     do throws(EventLogError) {
-      try metadata.markDeleting(topic.id)
       try finishDeletion(topic)
     } catch {
       unfinished[topic.name] = topic
