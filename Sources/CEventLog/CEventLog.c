@@ -36,6 +36,10 @@ int cel_populate_write(void *address, size_t length) {
   return madvise(address, length, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
 }
 
+int cel_populate_read(const void *address, size_t length) {
+  return madvise((void *)address, length, MADV_POPULATE_READ) == 0 ? 0 : errno;
+}
+
 ssize_t cel_copy_file_range(int from, int to, size_t length) {
   ssize_t moved;
   do {

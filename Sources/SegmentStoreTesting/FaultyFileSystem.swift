@@ -211,6 +211,11 @@ package final class FaultyFileSystem: FileSystem {
     return try local.map(file, count: count, writable: writable, path: path)
   }
 
+  package func populate(_ address: UnsafeRawPointer, count: Int, path: String) throws(EventLogError) -> Bool {
+    try check(.read, path)
+    return try local.populate(address, count: count, path: path)
+  }
+
   package func rename(_ path: String, to newPath: String) throws(EventLogError) {
     try check(.rename, path)
     disk?.willRemove(newPath)

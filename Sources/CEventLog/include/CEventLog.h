@@ -12,6 +12,9 @@
 /// CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin).
 uint32_t cel_crc32c(uint32_t crc, const void *data, size_t length);
 
+/// The same for bytes that are not in the processor's caches: what comes next is fetched while this is gone over.
+uint32_t cel_crc32c_cold(uint32_t crc, const void *data, size_t length);
+
 /// The same by tables, for processors without the instruction; here so that tests can compare the two.
 uint32_t cel_crc32c_software(uint32_t crc, const void *data, size_t length);
 
@@ -29,6 +32,10 @@ int cel_is_beyond_file_size_limit(off_t end);
 
 /// madvise(MADV_POPULATE_WRITE): faults pages in, writable. Returns 0, or the errno (EINVAL before Linux 5.14).
 int cel_populate_write(void *address, size_t length);
+
+/// madvise(MADV_POPULATE_READ): reads pages in and maps them, so that what the disk refuses is an error and no signal.
+/// Returns 0, or the errno (EINVAL before Linux 5.14; EFAULT where touching them would have raised SIGBUS).
+int cel_populate_read(const void *address, size_t length);
 
 /// copy_file_range(2) from where the one file is read to where the other is written; the new one may share the old one's
 /// blocks. Returns how many bytes, 0 at the end of the file, or the negative errno.

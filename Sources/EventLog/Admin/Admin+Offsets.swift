@@ -135,6 +135,7 @@ extension Admin {
         .policyViolation, "records can't be deleted from a topic whose cleanup.policy has no delete"
       ).at(topicPartition)
     }
+    try log.waitUntilRecovered()
     let highWatermark = log.highWatermark
     let target = offset == -1 ? highWatermark : offset
     guard target >= 0, target <= highWatermark else {

@@ -61,6 +61,7 @@ struct BrokerOpening {
         }
       }
       let topics = open(kept, checkpoints, wasClean: wasClean)
+      syncBehind(topics)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
       try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
@@ -161,6 +162,20 @@ struct BrokerOpening {
       defer { rest = rest.dropFirst(topic.partitions) }
       return Topic(
         id: topic.id, name: topic.name, partitions: Array(rest.prefix(topic.partitions)), configs: topic.configs)
+    }
+  }
+
+  /// What recovery left to be synced, one after the other, so that the first is there soon. Who reads one earlier syncs it.
+  private func syncBehind(_ topics: [Topic]) {
+    var logs: [PartitionLog] = []
+    for topic in topics {
+      for case .log(let log) in topic.partitions where log.isRecovering { logs.append(log) }
+    }
+    guard !logs.isEmpty else { return }
+    context.syncThreads.submit { [logs, context] in
+      for log in logs {
+        do throws(EventLogError) { try log.syncRecovered() } catch { context.warn(error) }
+      }
     }
   }
 

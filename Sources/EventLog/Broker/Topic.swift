@@ -86,15 +86,18 @@ enum Partition: Sendable {
   }
 
   func highWatermark() throws(EventLogError) -> Int64 {
-    if case .log(let log) = self { return log.highWatermark }
-    return try logEndOffset()
+    guard case .log(let log) = self else { return try logEndOffset() }
+    try log.waitUntilRecovered()
+    return log.highWatermark
   }
 
   /// What a consumer of this isolation reads up to.
   func endOffset(_ isolation: Isolation) throws(EventLogError) -> Int64 {
     guard isolation == .readCommitted else { return try highWatermark() }
     switch self {
-    case .log(let log): return log.lastStableOffset
+    case .log(let log):
+      try log.waitUntilRecovered()
+      return log.lastStableOffset
     case .reader(let reader): return try reader.lastStableOffset()
     case .offline(_, let error): throw error
     }

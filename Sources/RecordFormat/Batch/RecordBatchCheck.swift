@@ -43,6 +43,11 @@ package enum RecordBatchCheck {
     Checksum.crc32c(UnsafeRawBufferPointer(rebasing: batch[RecordBatchHeader.checksummedStart...]))
   }
 
+  /// The same for a batch that is not in the processor's caches.
+  package static func coldChecksum(_ batch: UnsafeRawBufferPointer) -> UInt32 {
+    Checksum.crc32cCold(UnsafeRawBufferPointer(rebasing: batch[RecordBatchHeader.checksummedStart...]))
+  }
+
   /// Goes over every record of a batch whose checksum is good: lengths, count, offsets in order and in range.
   ///
   /// - Throws: `invalidRecord` or `corruptMessage` with what is wrong, `unsupportedCompressionType`.

@@ -68,6 +68,9 @@ package protocol FileSystem: Sendable {
   /// Maps the first `count` bytes; those past the end of the file must not be touched until it has grown.
   func map(_ file: FileDescriptor, count: Int, writable: Bool, path: String) throws(EventLogError)
     -> UnsafeMutableRawPointer
+  /// Reads the pages of a mapping in, so that touching them soon can't be a signal; `address` is that of a page. False where
+  /// this kernel knows no such call.
+  func populate(_ address: UnsafeRawPointer, count: Int, path: String) throws(EventLogError) -> Bool
   func rename(_ path: String, to newPath: String) throws(EventLogError)
   func unlink(_ path: String) throws(EventLogError)
   func makeDirectory(_ path: String) throws(EventLogError)

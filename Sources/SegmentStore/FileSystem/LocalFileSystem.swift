@@ -114,6 +114,13 @@ package struct LocalFileSystem: FileSystem {
     return address
   }
 
+  package func populate(_ address: UnsafeRawPointer, count: Int, path: String) throws(EventLogError) -> Bool {
+    let code = cel_populate_read(address, count)
+    // That is how it says that a page can't be read.
+    guard code != EFAULT else { throw SystemCall.failure("madvise", EIO, path) }
+    return code == 0
+  }
+
   package func rename(_ path: String, to newPath: String) throws(EventLogError) {
     guard Glibc.rename(path, newPath) == 0 else { throw SystemCall.failure("rename", errno, path) }
   }

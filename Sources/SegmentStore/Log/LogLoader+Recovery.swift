@@ -10,6 +10,7 @@ extension LogLoader {
     var segments: [Segment] = []
     var wasTruncated = false
     var epochs = LeaderEpochCheckpoint()
+    var scans: [Int64: ScannedSegment] = [:]
     var result: Result?
     for (number, base) in bases.enumerated() {
       let isLast = number == bases.count - 1
@@ -30,9 +31,11 @@ extension LogLoader {
       let recovered = Segment(files: candidate.files, size: Int(scan.end), createdAt: candidate.createdAt)
       segments.append(recovered)
       for entry in scan.epochs.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
+      scans[base] = scan.summary
       // Which segment's sync failed is not known: none that was written since the recovery point can be trusted.
       if mayHaveLostPages { try replaceByCopy(recovered) }
-      try sync(candidate.files.log)
+      let isLong = scan.unsyncedBytes > Self.longSync && !mayHaveLostPages
+      if goesOn || !isLong { try sync(candidate.files.log) }
       if goesOn {
         var index = scan.index
         index.close()
@@ -56,11 +59,10 @@ extension LogLoader {
       result = Result(
         segments: segments, activeIndex: index, firstBatchTimestamp: scan.firstBatchTimestamp,
         nextOffset: max(scan.nextOffset, base), logStartOffset: logStart(bases[0]), isIndexDirty: true)
+      if isLong { result?.durableOffset = max(checkpoint.recoveryPoint, base) }
       break
     }
-    // The directory's own name too: a process that died before its first sync left it to nobody else.
-    try fileSystem.syncDirectory(directory)
-    if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }
+    // Whatever stands in for what was lost is on the disk under its own name: `replaceByCopy` saw to that.
     try unlinkIfPresent(mark.path)
     guard var result else {
       throw EventLogError(.storageError, "recovery ended without an active segment", file: directory)
@@ -81,8 +83,12 @@ extension LogLoader {
     }
     result.wasTruncated = wasTruncated
     result.epochs = epochs
+    result.scans = scans
     return result
   }
+
+  /// So many bytes take a disk longer to sync than an opening should last. They are shown once a sync thread has done it.
+  private static let longSync: Int64 = 4 << 20
 
   /// Whether the log goes on with the segment at `base`.
   private func isConnected(_ scan: Scan, to base: Int64) -> Bool {
@@ -105,6 +111,9 @@ extension LogLoader {
     var index: IndexBuilder
     var firstBatchTimestamp: Int64?
     var epochs = LeaderEpochCheckpoint()
+    var summary = ScannedSegment()
+    /// How much was written since the recovery point.
+    var unsyncedBytes: Int64 = 0
     /// Whether something that was not just reserved room lies behind the last valid batch.
     var isTorn: Bool { why != .endOfFile && why != .unwritten }
   }
@@ -116,18 +125,24 @@ extension LogLoader {
     var scan = Scan(
       nextOffset: segment.baseOffset,
       index: IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes))
-    var scanner = LogScanner(fileSystem, file, path: path, limit: Int64(segment.size))
+    var scanner = LogScanner(mapping: file, fileSystem, path: path, limit: Int64(segment.size))
     while true {
       let fault: String
-      switch try scanner.next() {
-      case .batch(let header, let position, let isValid):
+      switch try scanner.nextHeader() {
+      case .batch(let header, let position, _):
         scan.end = position
+        let isKnown = header.nextOffset <= checkpoint.recoveryPoint
+        // What was on the disk is checked by who reads it. A producer's batch has consequences before anybody reads it.
+        let isPassedOver = isKnown && !header.hasProducerID && header.baseOffset == scan.nextOffset
+        let isValid = try isPassedOver ? true : scanner.hasValidChecksum(header, at: position)
         // The checksum says nothing about the base offset: an old batch behind a hole has a good one too.
         let isExpected =
           header.baseOffset == scan.nextOffset
           || (configuration.isCompacted && header.baseOffset > scan.nextOffset) || allowsGap(header, after: scan)
-        if isExpected, isValid || header.nextOffset <= checkpoint.recoveryPoint {
+        if isExpected, isValid || isKnown {
           if !isValid { warnOfDamage(segment, position, "the checksum does not fit the bytes") }
+          scan.summary.add(header, isValid: isValid)
+          if !isKnown { scan.unsyncedBytes += Int64(header.sizeInBytes) }
           if position == 0 { scan.firstBatchTimestamp = header.maxTimestamp }
           scan.index.add(header, position: Int(position))
           scan.epochs.assign(header.partitionLeaderEpoch, from: header.baseOffset)
@@ -138,6 +153,7 @@ extension LogLoader {
         if !isExpected, isValid, let next = dueAfter(header, scan) {
           // All but the base offset is vouched for by the checksum, and so is where the next batch lies.
           warnOfDamage(segment, position, "offset \(header.baseOffset) stands where \(scan.nextOffset) is due")
+          scan.summary.isSound = false
           scan.nextOffset = next
           scan.end = position + Int64(header.sizeInBytes)
           continue
@@ -170,8 +186,9 @@ extension LogLoader {
       }
       // This was on the disk, and acknowledged; so was what lies behind it. Nothing of it is cut.
       warnOfDamage(segment, scan.end, fault)
+      scan.summary.isSound = false
       let next = try nextIndexedPosition(segment, after: scan.end)
-      scanner = LogScanner(fileSystem, file, path: path, from: next, limit: Int64(segment.size))
+      scanner = LogScanner(mapping: file, fileSystem, path: path, from: next, limit: Int64(segment.size))
     }
   }
 

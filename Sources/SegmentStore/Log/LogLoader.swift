@@ -26,6 +26,10 @@ struct LogLoader {
     var isIndexLoaded = true
     /// The current leader epoch, where no file has to be asked for it.
     var leaderEpoch: Int32?
+    /// Everything below it is on the disk, and nothing from it on may be shown before a sync; nil where that is everything.
+    var durableOffset: Int64?
+    /// What the recovery knows of the segments that it went over, by their base offsets.
+    var scans: [Int64: ScannedSegment] = [:]
     /// The producers, as the last batch left them.
     var producers = ProducerStateManager()
     /// Where there is a snapshot of them.
@@ -117,6 +121,19 @@ struct LogLoader {
     return Result(
       segments: segments, activeIndex: contents.index, firstBatchTimestamp: contents.firstBatchTimestamp,
       nextOffset: end, logStartOffset: logStart(bases[0]), epochs: contents.epochs)
+  }
+}
+
+/// What the recovery found in a segment, for who has to look for producers in it.
+struct ScannedSegment {
+  /// Whether any batch has a producer id.
+  var hasProducers = false
+  /// Whether every header can be read, and every batch that has a producer id is what its checksum says.
+  var isSound = true
+
+  mutating func add(_ header: RecordBatchHeader, isValid: Bool) {
+    if header.hasProducerID { hasProducers = true }
+    if !isValid { isSound = false }
   }
 }
 

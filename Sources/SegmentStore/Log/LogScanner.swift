@@ -27,10 +27,13 @@ package struct LogScanner: ~Copyable {
   /// How far to look.
   private let limit: Int64
   private var position: Int64
+  private let chunk: Int
   private var buffer: UnsafeMutableRawBufferPointer
   /// Which part of the file the buffer holds.
   private var bufferStart: Int64 = 0
   private var bufferCount = 0
+  /// Where the bytes come from as long as it can give them.
+  private var mapping: ResidentMapping?
 
   /// A scan of `file` from `position`, up to `limit` bytes. The caller closes the file.
   package init(
@@ -42,7 +45,18 @@ package struct LogScanner: ~Copyable {
     self.path = path
     self.limit = limit
     self.position = position
-    buffer = .allocate(byteCount: max(chunk, RecordBatchHeader.size), alignment: 16)
+    self.chunk = max(chunk, RecordBatchHeader.size)
+    buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
+
+  /// The same by a mapping, which copies nothing: for the owner of the file, whom nobody cuts it under.
+  init(
+    mapping file: FileDescriptor, _ fileSystem: any FileSystem, path: String, from position: Int64 = 0, limit: Int64
+  ) {
+    self.init(fileSystem, file, path: path, from: position, limit: limit)
+    guard limit > position else { return }
+    // Where it can't be mapped, it can be read.
+    mapping = try? ResidentMapping(fileSystem, file, count: Int(limit), path: path, from: Int(position))
   }
 
   deinit {
@@ -67,8 +81,14 @@ package struct LogScanner: ~Copyable {
       guard whole.count == header.sizeInBytes else { return .end(position: start, .incomplete) }
       position = start + Int64(header.sizeInBytes)
       return .batch(
-        header, position: start, hasValidChecksum: RecordBatchCheck.checksum(whole) == header.crc)
+        header, position: start, hasValidChecksum: RecordBatchCheck.coldChecksum(whole) == header.crc)
     }
+  }
+
+  /// Whether the batch that `nextHeader` returned last is what its checksum says.
+  mutating func hasValidChecksum(_ header: RecordBatchHeader, at position: Int64) throws(EventLogError) -> Bool {
+    let whole = try bytes(at: position, count: header.sizeInBytes)
+    return whole.count == header.sizeInBytes && RecordBatchCheck.coldChecksum(whole) == header.crc
   }
 
   /// The next header, or the end, without a look at the records: for who goes by headers alone.
@@ -122,11 +142,16 @@ package struct LogScanner: ~Copyable {
 
   /// `count` bytes from `offset`, or as many as there are; valid until the next call.
   private mutating func bytes(at offset: Int64, count: Int) throws(EventLogError) -> UnsafeRawBufferPointer {
+    if mapping != nil {
+      let range = Int(offset)..<Int(offset) + min(count, Int(limit - offset))
+      if let found = try mapping?.bytes(range) { return found }
+      mapping = nil
+    }
     if offset < bufferStart || offset + Int64(count) > bufferStart + Int64(bufferCount) {
-      if count > buffer.count {
+      if count > buffer.count || buffer.isEmpty {
         // Not larger than the file has bytes left: `RecordBatchCheck` has seen to that.
         buffer.deallocate()
-        buffer = .allocate(byteCount: count, alignment: 16)
+        buffer = .allocate(byteCount: max(count, chunk), alignment: 16)
       }
       let wanted = Int(min(Int64(buffer.count), limit - offset))
       bufferCount = 0

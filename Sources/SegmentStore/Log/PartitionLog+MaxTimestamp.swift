@@ -5,6 +5,7 @@ extension PartitionLog {
   /// is none.
   package func offsetOfMaxTimestamp() throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
     do throws(EventLogError) {
+      try waitUntilRecovered()
       // The indexes may tell of records that are deleted or not yet to be seen. If one that can be read is found by
       // their answer, there is no larger one.
       let indexed = try despiteRemovals { () throws(EventLogError) in try largestIndexedTimestamp() }

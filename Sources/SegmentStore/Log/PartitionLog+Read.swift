@@ -50,6 +50,8 @@ extension PartitionLog {
         .offsetOutOfRange, "the log holds the offsets from \(start) to \(logEndOffset)", offset: offset
       ).at(topicPartition)
     }
+    // Nobody is to take the end of what can be seen for the end of what a dead process left.
+    if offset >= highWatermark, isRecovering { try waitUntilRecovered() }
     let highWatermark = highWatermark
     let end = isolation == .readCommitted ? lastStableOffset : highWatermark
     var result = FetchedBatches(
@@ -276,6 +278,7 @@ extension PartitionLog {
   /// The first record, in the order of offsets, whose timestamp is at least `timestamp`; nil where there is none.
   package func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
     do throws(EventLogError) {
+      try waitUntilRecovered()
       return try despiteRemovals { () throws(EventLogError) in try firstRecord(withTimestamp: timestamp) }
     } catch {
       throw error.at(topicPartition)

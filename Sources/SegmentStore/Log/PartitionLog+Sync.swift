@@ -109,6 +109,28 @@ extension PartitionLog {
     }
   }
 
+  /// Whether a recovery left something to be synced before it can be seen.
+  package var isRecovering: Bool { recoveredEnd.load(ordering: .relaxed) != .min }
+
+  /// Blocks this thread until everything can be seen that a recovery found. Where no sync is running, this thread runs it.
+  ///
+  /// - Throws: why it never will be.
+  package func waitUntilRecovered() throws(EventLogError) {
+    let end = recoveredEnd.load(ordering: .relaxed)
+    guard end != .min else { return }
+    try waitUntilDurable(upTo: end)
+    recoveredEnd.store(.min, ordering: .relaxed)
+  }
+
+  /// The same, unless the log is closed or its files are given up meanwhile.
+  package func syncRecovered() throws(EventLogError) {
+    do throws(EventLogError) {
+      try waitUntilRecovered()
+    } catch {
+      guard state.withLock({ $0.isClosed }) else { throw error }
+    }
+  }
+
   /// Makes everything durable that was appended before this call.
   package func flush() throws(EventLogError) {
     try waitUntilDurable(upTo: logEndOffset)

@@ -37,6 +37,8 @@ package final class PartitionLog: Sendable {
   /// Counts the beginnings and the ends of changes by which segments go, so that who failed in the middle of one knows to
   /// look again.
   let segmentChanges = Atomic<Int>(0)
+  /// Where the log ended that a recovery found, as long as not all of it is on the disk; else `Int64.min`.
+  let recoveredEnd: Atomic<Int64>
   /// Held by who changes the names of segments' files: retention, and the swap of what was cleaned.
   let fileChanges = Mutex<Void>(())
   /// Whether the files were given up: a deleted topic's.
@@ -118,11 +120,13 @@ package final class PartitionLog: Sendable {
         leaderEpoch = try Self.beginEpoch(
           directory, at: loaded.nextOffset, isNewLeader: !wasClean, seen: loaded.epochs, context.fileSystem)
       }
+      let durableOffset = loaded.durableOffset.map { min(max($0, loaded.logStartOffset), loaded.nextOffset) }
       segmentList = Mutex(loaded.segments)
       endOffset = Atomic(loaded.nextOffset)
-      visibleOffset = Atomic(loaded.nextOffset)
-      syncedOffset = Atomic(loaded.nextOffset)
+      visibleOffset = Atomic(durableOffset ?? loaded.nextOffset)
+      syncedOffset = Atomic(durableOffset ?? loaded.nextOffset)
       startOffset = Atomic(loaded.logStartOffset)
+      recoveredEnd = Atomic(durableOffset == nil ? .min : loaded.nextOffset)
       firstUnstable = Atomic(loaded.producers.firstUnstable)
       abortedCount = Atomic(loaded.segments.reduce(0) { $0 + $1.abortedCount })
       flushInterval = Atomic(configuration.flushMessages)
@@ -130,13 +134,14 @@ package final class PartitionLog: Sendable {
       let active = ActiveSegment(
         segment: last, index: loaded.activeIndex, firstBatchTimestamp: loaded.firstBatchTimestamp,
         rollJitter: Self.jitter(configuration, topicPartition, context.random), position: last.size,
-        reserved: last.size, synced: last.size,
+        reserved: last.size, synced: durableOffset == nil ? last.size : 0,
         isIndexDirty: loaded.isIndexDirty, isIndexLoaded: loaded.isIndexLoaded)
-      // Everything that is there was synced before: by the clean stop, or by the recovery.
+      // Everything that is there was synced before, by the clean stop or by the recovery; or is shown once it is.
       state = Mutex(
         State(
           configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
-          durableOffset: loaded.nextOffset, producers: loaded.producers, snapshotOffset: loaded.snapshotOffset,
+          durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset, producers: loaded.producers,
+          snapshotOffset: loaded.snapshotOffset,
           hasNewNames: isNew || loaded.nextOffset == last.baseOffset,
           lastFlush: context.time.monotonicMilliseconds()))
       context.diskBudget.add(loaded.segments.reduce(0) { $0 + Int64($1.size) })
@@ -245,11 +250,14 @@ package final class PartitionLog: Sendable {
     let next = isNewLeader && latest < .max ? latest + 1 : latest
     // Also where nothing was written in the latest one yet: it never goes back.
     if epochs.entries.isEmpty || epochs.latestEpoch < next { epochs.assign(next, from: offset) }
-    guard epochs != before else { return epochs.latestEpoch }
-    // After an unclean stop it has to be on the disk before any batch has it. A power cut that takes those batches would else
-    // take the epoch as well, and the same offsets be given out again under the same one.
-    try PartitionDirectory.write(epochs, to: directory, durably: isNewLeader || !before.entries.isEmpty, fileSystem)
+    if epochs != before {
+      // After an unclean stop it has to be on the disk before any batch has it. A power cut that takes those batches would
+      // else take the epoch as well, and the same offsets be given out again under the same one.
+      try PartitionDirectory.write(epochs, to: directory, durably: isNewLeader || !before.entries.isEmpty, fileSystem)
+    }
     if isNewLeader {
+      // The names of the segments too, and the directory's own: a process that died before its first sync left them to
+      // nobody else.
       try fileSystem.syncDirectory(directory)
       if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }
     }

@@ -124,7 +124,10 @@ struct ProducerStateLoader {
     for (number, segment) in result.segments.enumerated() {
       let next = number + 1 < result.segments.count ? result.segments[number + 1].baseOffset : nil
       if let next, next <= start { continue }
-      if segment.size > 0 { try replay(segment, from: start, &result.producers) }
+      let scan = result.scans[segment.baseOffset]
+      if segment.size > 0, scan?.hasProducers != false || scan?.isSound == false {
+        try replay(segment, from: start, isSound: scan?.isSound == true, &result.producers)
+      }
       if let next {
         ProducerFiles(context: context, files: segment.files).write(segment, result.producers.snapshot, at: next)
       }
@@ -144,24 +147,26 @@ struct ProducerStateLoader {
   }
 
   private func replay(
-    _ segment: Segment, from start: Int64, _ producers: inout ProducerStateManager
+    _ segment: Segment, from start: Int64, isSound: Bool, _ producers: inout ProducerStateManager
   ) throws(EventLogError) {
     let path = segment.files.log
     let file = try fileSystem.open(path, .read)
     defer { fileSystem.close(file) }
-    var scanner = LogScanner(fileSystem, file, path: path, limit: Int64(segment.size), chunk: 256 << 10)
+    var scanner = LogScanner(mapping: file, fileSystem, path: path, limit: Int64(segment.size))
     while true {
       switch try scanner.nextHeader() {
       case .batch(let header, let position, _):
         guard header.baseOffset >= start, header.hasProducerID else { continue }
-        let batch = try scanner.copy(header, at: position)
         // What is damaged gives its error when it is read.
-        guard batch.hasValidChecksum else { continue }
-        if let aborted = producers.replay(batch) { segment.add(aborted) }
+        guard try isSound ? true : scanner.hasValidChecksum(header, at: position) else { continue }
+        if header.attributes.isControl {
+          if let aborted = producers.replay(try scanner.copy(header, at: position)) { segment.add(aborted) }
+        } else {
+          producers.add(header)
+        }
       case .end(let position, .invalid), .end(let position, .incomplete):
         guard let next = indexedPosition(segment, behind: position) else { return }
-        scanner = LogScanner(
-          fileSystem, file, path: path, from: next, limit: Int64(segment.size), chunk: 256 << 10)
+        scanner = LogScanner(mapping: file, fileSystem, path: path, from: next, limit: Int64(segment.size))
       case .end:
         return
       }

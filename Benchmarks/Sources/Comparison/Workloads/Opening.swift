@@ -10,26 +10,27 @@ extension Workloads {
       Workload(
         id: "reopen",
         name: "reopen after kill -9, \(size.scale == 1 ? "2 GB" : "\(bytes >> 20) MiB"), 16 partitions, 1 KiB",
-        measures: [.seconds("until the first record is read")], rounds: 3,
+        measures: [.seconds("until the first record is read"), .seconds("until it is open")], rounds: 3,
         targets: [.peer("RocksDB", 2), .peer("Redis", 2)],
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in
             guard try Child.start(["fill", "EventLog", directory, "\(bytes)"], kills: true) != nil else { return nil }
             var broker: Broker?
+            var opened = 0.0
             let time = try seconds {
-              broker = try Broker.open(directory + "/eventlog")
+              opened = try seconds { broker = try Broker.open(directory + "/eventlog") }
               let consumer = try broker?.consumer()
               try consumer?.assign((0..<Child.partitionCount).map { TopicPartition("t", $0) })
               try consumer?.seekToBeginning()
               guard try consumer?.read().isEmpty == false else { throw PeerError(description: "nothing was read") }
             }
             try broker?.close()
-            return [time]
+            return [time, opened]
           }
         ]
           + peers(.unsynced, where: { !$0.isServer }) { peer, directory in
             guard try Child.start(["fill", peer.name, directory, "\(bytes)"], kills: true) != nil else { return nil }
-            return [try timeToReopen(peer, directory)]
+            return try timesToReopen(peer, directory)
           }
           + peers(.unsynced, where: { $0.name.hasPrefix("Redis") }) { peer, directory in
             try reopenRedis(peer, directory, bytes)
@@ -37,17 +38,19 @@ extension Workloads {
     ]
   }
 
-  private static func timeToReopen(_ peer: Peer, _ directory: String) throws -> Double {
+  private static func timesToReopen(_ peer: Peer, _ directory: String) throws -> [Double] {
     // What closing takes is not part of it.
     var opened: (PeerStore, PeerSession)?
+    var opening = 0.0
     let time = try seconds {
-      let store = try peer.reopen(directory)
-      let session = try store.connect()
-      guard try session.receive(1) == 1 else { throw PeerError(description: "\(peer.name): nothing was read") }
-      opened = (store, session)
+      opening = try seconds {
+        let store = try peer.reopen(directory)
+        opened = (store, try store.connect())
+      }
+      guard try opened?.1.receive(1) == 1 else { throw PeerError(description: "\(peer.name): nothing was read") }
     }
     withExtendedLifetime(opened) {}
-    return time
+    return [time, opening]
   }
 
   /// With a server of its own, since it is to be killed.
@@ -83,13 +86,15 @@ extension Workloads {
         second.waitUntilExit()
       }
     }
+    var opening = 0.0
     let time = try seconds {
-      second = try start()
-      let store = try peer.reopen(directory)
-      let session = try store.connect()
-      opened = (store, session)
-      guard try session.receive(1) == 1 else { throw PeerError(description: "Redis: nothing was read") }
+      opening = try seconds {
+        second = try start()
+        let store = try peer.reopen(directory)
+        opened = (store, try store.connect())
+      }
+      guard try opened?.1.receive(1) == 1 else { throw PeerError(description: "Redis: nothing was read") }
     }
-    return [time]
+    return [time, opening]
   }
 }

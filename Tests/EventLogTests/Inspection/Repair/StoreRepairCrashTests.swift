@@ -64,6 +64,9 @@ private final class CrashingFileSystem: FileSystem {
   func map(_ file: FileDescriptor, count: Int, writable: Bool, path: String) throws(EventLogError)
     -> UnsafeMutableRawPointer
   { try disk.map(file, count: count, writable: writable, path: path) }
+  func populate(_ address: UnsafeRawPointer, count: Int, path: String) throws(EventLogError) -> Bool {
+    try disk.populate(address, count: count, path: path)
+  }
   func rename(_ path: String, to newPath: String) throws(EventLogError) {
     step()
     try disk.rename(path, to: newPath)
