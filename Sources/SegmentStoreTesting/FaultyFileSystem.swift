@@ -90,7 +90,7 @@ package final class FaultyFileSystem: FileSystem {
   private func check(_ call: Call, _ path: String, bytes: Int64 = 0) throws(EventLogError) {
     let effect = state.withLock { state -> Effect? in
       state.calls[call, default: 0] += 1
-      if state.powerIsCut { return .fail(EventLogError(.inputOutput, "the power is cut", file: path)) }
+      if state.powerIsCut { return .fail(Self.powerIsCut(path)) }
       for index in state.faults.indices where state.faults[index].call == call {
         guard state.faults[index].concerns(path), state.faults[index].remaining != 0 else { continue }
         guard state.faults[index].after == 0 else {
@@ -109,9 +109,16 @@ package final class FaultyFileSystem: FileSystem {
     case .fail(var error):
       if error.file == nil { error.file = path }
       throw error
-    case .hold(let gate): gate.pass()
+    case .hold(let gate):
+      gate.pass()
+      // What let it go on may be that the power went.
+      if state.withLock({ $0.powerIsCut }) { throw Self.powerIsCut(path) }
     case nil: break
     }
+  }
+
+  private static func powerIsCut(_ path: String) -> EventLogError {
+    EventLogError(.inputOutput, "the power is cut", file: path)
   }
 
   /// What the system says when there is no room.

@@ -148,6 +148,16 @@ extension PartitionLog {
     if isDue { try flush() }
   }
 
+  /// Syncs what was there at the last call and is not on the disk yet, so that a recovery never has to go over more than what
+  /// was written between three of these calls.
+  package func flushSinceLastCheckpoint() throws(EventLogError) {
+    let isDue = state.withLock { state in
+      defer { state.endAtCheckpoint = state.nextOffset }
+      return state.durableOffset < state.endAtCheckpoint && state.failure == nil
+    }
+    if isDue { try flush() }
+  }
+
   /// Has a sync thread begin. Called under the lock.
   func startSync(_ state: inout State) {
     state.syncIsRunning = true

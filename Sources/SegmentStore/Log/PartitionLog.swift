@@ -75,6 +75,8 @@ package final class PartitionLog: Sendable {
     var lastServed = 0
     /// When something was last made durable, for `flush.ms`.
     var lastFlush: Int64
+    /// Where the log ended at the last checkpoint.
+    var endAtCheckpoint: Int64 = 0
     /// Why this log takes no more appends.
     var failure: EventLogError? {
       didSet { hasFailed = failure != nil }

@@ -76,6 +76,37 @@ struct BrokerTests {
     }
   }
 
+  @Test(
+    "shows all that a dead process left, however long it is, to whoever asks first",
+    arguments: ["poll", "end", "description", "deletion", "latest"])
+  func longTail(first: String) async throws {
+    try await withTestBroker { broker in
+      let partition = TopicPartition("lines", 0)
+      try broker.admin.createTopic("lines", partitions: 1)
+      var configuration = ProducerConfiguration()
+      configuration.acks = .leader
+      let producer = try broker.producer(configuration)
+      let value = [UInt8](repeating: 7, count: 500_000)
+      for _ in 0..<20 { try await producer.send(ProducerRecord(topic: "lines", partition: 0, value: value)) }
+      try broker.restart(after: .kill)
+      let consumer = try broker.consumer()
+      try consumer.assign([partition])
+      switch first {
+      case "poll":
+        try consumer.seekToBeginning()
+        #expect(try consumer.read().isEmpty == false)
+      case "end": #expect(try consumer.endOffsets([partition]) == [partition: 20])
+      case "description":
+        #expect(try broker.admin.describeTopic("lines").partitions.map(\.highWatermark) == [20])
+      case "deletion": #expect(try broker.admin.deleteRecords(partition, before: 20) == 20)
+      default:
+        try consumer.seekToEnd()
+        #expect(try consumer.position(partition) == 20)
+      }
+      try await consumer.close()
+    }
+  }
+
   @Test("opens its partitions on several threads, each as it was left, with what is damaged in its own place")
   func recoveryThreads() async throws {
     let directory = try TemporaryDirectory()

@@ -24,6 +24,7 @@ struct ChecksumTests {
         let part = UnsafeRawBufferPointer(rebasing: buffer[start..<(start + count)])
         let whole = Checksum.crc32c(part)
         #expect(whole == Checksum.crc32cSoftware(part))
+        #expect(whole == Checksum.crc32cCold(part))
         let cut = Int.random(in: 0...count, using: &generator)
         let first = Checksum.crc32c(UnsafeRawBufferPointer(rebasing: part[..<cut]))
         #expect(Checksum.crc32c(UnsafeRawBufferPointer(rebasing: part[cut...]), continuing: first) == whole)
