@@ -68,10 +68,11 @@ package final class MetadataStore: Sendable {
         } else {
           try db.execute(sql: "PRAGMA journal_mode = WAL")
           try db.execute(sql: "PRAGMA synchronous = FULL")
-          // A commit that makes the write-ahead log longer has to sync its length, too; one that begins it anew does not.
+          // So that `WriteAheadLog` need not be long.
           try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
         }
         if !isCopy { try Schema.migrate(db) }
+        if durability == .full { try WriteAheadLog(path: path + "-wal", pages: Self.checkpointPages).reserve(db) }
         return isCopy || isEmpty
       }
       return (database, isNew)

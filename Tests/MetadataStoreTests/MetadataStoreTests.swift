@@ -29,7 +29,14 @@ struct MetadataStoreTests {
     try store.close()
   }
 
-  @Test("writes one page for an offset that was committed before, and begins its log anew after 256")
+  /// The pages in a write-ahead log since it was begun anew: their headers repeat its salt.
+  private func frames(_ file: String) throws -> Int {
+    let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: file + "-wal")))
+    guard bytes.count > 32 else { return 0 }
+    return stride(from: 32, to: bytes.count - 24, by: 24 + 4096).count { bytes[($0 + 8)..<($0 + 16)] == bytes[16..<24] }
+  }
+
+  @Test("writes one page for an offset that was committed before, and begins its log anew after 256, which never grows")
   func commitsAreSmall() throws {
     let directory = try Directory()
     let store = try MetadataStore(path: directory.file)
@@ -43,13 +50,49 @@ struct MetadataStoreTests {
       try store.commit([("g", [partition: CommittedOffset(offset: offset, committedAt: offset)])])
     }
     try commit(0)
-    let before = try size()
+    let reserved = try size()
+    #expect(reserved >= 32 + 256 * (24 + 4096))
+    let before = try frames(directory.file)
     try commit(1)
-    #expect(try size() - before == 24 + 4096, "a frame has a header and a page")
-    for offset in 2..<1000 { try commit(Int64(offset)) }
-    #expect(try size() < 300 * (24 + 4096))
+    #expect(try frames(directory.file) == before + 1)
+    for offset in 2..<1000 {
+      try commit(Int64(offset))
+      #expect(try frames(directory.file) <= 260)
+    }
+    #expect(try size() == reserved)
     #expect(try store.committedOffsets() == ["g": [partition: CommittedOffset(offset: 999, committedAt: 999)]])
     try store.close()
+  }
+
+  @Test("has a write-ahead log of zeros that is read as empty, and what it holds after a crash as what it is")
+  func zeros() throws {
+    let directory = try Directory()
+    let other = try Directory()
+    let store = try MetadataStore(path: directory.file)
+    let made = topic("orders")
+    func crash() throws -> [TopicMetadata] {
+      for suffix in ["", "-wal"] {
+        let copy = other.file + suffix
+        try? FileManager.default.removeItem(atPath: copy)
+        try FileManager.default.copyItem(atPath: directory.file + suffix, toPath: copy)
+      }
+      try? FileManager.default.removeItem(atPath: other.file + "-shm")
+      let copy = try MetadataStore(path: other.file)
+      defer { try? copy.close() }
+      return try copy.topics()
+    }
+    #expect(try crash().isEmpty)
+    try store.createTopic(made)
+    #expect(try crash().map(\.name) == ["orders"])
+    let reader = try MetadataStore(path: directory.file, mode: .readOnly)
+    #expect(try reader.topics().map(\.name) == ["orders"])
+    try reader.close()
+    try store.close()
+    // A clean stop takes it away.
+    #expect(!FileManager.default.fileExists(atPath: directory.file + "-wal"))
+    let again = try MetadataStore(path: directory.file)
+    #expect(try again.topics().map(\.name) == ["orders"])
+    try again.close()
   }
 
   @Test("keeps topics, checkpoints, groups and offsets across reopenings")
