@@ -12,6 +12,10 @@ struct ActiveSegment {
   var position: Int
   /// Bytes of the file: reserved, but for what is written.
   var reserved: Int
+  /// Up to where may be stored: what is reserved, or as much of it as was filled with zeros.
+  var ready = 0
+  /// Whether what the last sync made durable was little, so that the next one is better prepared for.
+  var isSyncedOften = false
   /// Bytes that the mapping could hold.
   var capacity = Int.max
   /// Bytes that a sync has made durable.
@@ -86,8 +90,50 @@ struct ActiveSegment {
     descriptor = nil
   }
 
+  /// Has room for `count` more bytes. What fails here has changed nothing.
+  mutating func makeReady(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
+    try reserve(count, context, limit: limit)
+    if position - synced > Self.fastBytes { isSyncedOften = false }
+    guard isSyncedOften, count <= Self.zeroStep else {
+      ready = reserved
+      return
+    }
+    do throws(EventLogError) {
+      ready = try fillWithZeros(from: max(ready, position), to: position + count, context)
+    } catch {
+      // Without them a sync takes longer.
+      ready = reserved
+    }
+  }
+
+  /// Writes zeros where nobody has stored anything yet, and returns up to where.
+  ///
+  /// The first sync of a block that was only reserved has to say in the file system's journal that it holds something now,
+  /// which takes as long as the rest of the sync. Here that is said of many blocks at once. They are written a page at a time,
+  /// because what is written in large pieces lies in the page cache in large pieces, and each sync writes out whole ones.
+  private mutating func fillWithZeros(
+    from start: Int, to needed: Int, _ context: StoreContext
+  ) throws(EventLogError) -> Int {
+    let page = 4096
+    let end = min(reserved, max(needed, start + Self.zeroStep) / page * page + page)
+    let file = try openFile(context)
+    defer { if descriptor == nil { context.fileSystem.close(file) } }
+    var next = start
+    while next < end {
+      let count = min(page - next % page, end - next)
+      try context.fileSystem.write(
+        file, count == page ? Self.zeros : [UInt8](repeating: 0, count: count), at: Int64(next), path: path)
+      next += count
+    }
+    return end
+  }
+
+  private static let zeros = [UInt8](repeating: 0, count: 4096)
+  /// A few syncs' worth, and little enough that filling it holds nobody up.
+  private static let zeroStep = 64 << 10
+
   /// Reserves room for `count` more bytes. What fails here has changed nothing.
-  mutating func reserve(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
+  private mutating func reserve(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
     let needed = position + count
     guard needed > reserved else { return }
     let step = min(max(reserved, Self.smallestStep), Self.largestStep)
@@ -124,6 +170,7 @@ struct ActiveSegment {
       mapping?.preferLargePages(false, behind: self.position)
       usesLargePages = false
     }
+    isSyncedOften = position - synced <= Self.zeroStep
     synced = position
   }
 

@@ -194,11 +194,11 @@ extension PartitionLog {
         try loadIndex(&state)
         try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
       }
-      if state.active.position + size > state.active.reserved {
+      if state.active.position + size > state.active.ready {
         if state.active.position + size > state.active.capacity {
           try state.active.mapAnew(context, segmentBytes: state.configuration.segmentBytes)
         }
-        try state.active.reserve(size, context, limit: state.active.capacity)
+        try state.active.makeReady(size, context, limit: state.active.capacity)
       }
       guard let base = state.active.base else {
         throw EventLogError(.storageError, "the active segment is not mapped", file: state.active.files.log)

@@ -91,6 +91,7 @@ extension PartitionLog {
       try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
       context.diskBudget.giveBack(Int64(state.active.reserved - state.active.position))
       state.active.reserved = state.active.position
+      state.active.ready = state.active.position
     }
   }
 }
