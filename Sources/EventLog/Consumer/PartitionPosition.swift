@@ -52,7 +52,8 @@ struct PartitionPosition {
           let records = try batch.records()
           let storage = ConsumerBatch.Storage(topicPartition: topicPartition, records: records)
           let range = max(offset, batch.header.baseOffset)..<batch.header.nextOffset
-          let count = try Self.count(records, in: range)
+          let isKnownGood = configuration.checkCRCs && batch.header.baseOffset >= fetched.encodedHereFrom
+          let count = try isKnownGood && batch.header.isDense ? range.count : Self.count(records, in: range)
           if count > 0 { buffered.append(ConsumerBatch(storage: storage, offsets: range, count: count)) }
         }
       } catch {

@@ -121,6 +121,8 @@ package struct RecordBatchHeader: Sendable, Equatable, BitwiseCopyable {
   /// The offset after the batch.
   @inlinable
   package var nextOffset: Int64 { lastOffset &+ 1 }
+  /// Whether each offset has its record: compaction took none.
+  package var isDense: Bool { Int64(recordCount) == Int64(lastOffsetDelta) + 1 }
   /// The sequence number of the last record: wraps to 0 after `Int32.max`.
   package var lastSequence: Int32 {
     guard baseSequence >= 0 else { return -1 }

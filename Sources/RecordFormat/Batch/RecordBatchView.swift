@@ -19,7 +19,7 @@ package struct RecordBatchView: Sendable {
   package var bytes: UnsafeRawBufferPointer { region.bytes(range) }
 
   /// Whether the bytes give the checksum that the header states.
-  package var hasValidChecksum: Bool { RecordBatchCheck.checksum(bytes) == header.crc }
+  package var hasValidChecksum: Bool { RecordBatchCheck.coldChecksum(bytes) == header.crc }
 
   /// The memory of the records and their place in it, decompressed if need be.
   ///

@@ -29,6 +29,9 @@ package struct FetchedBatches: Sendable {
   package var highWatermark: Int64
   package var logStartOffset: Int64
   package var sizeInBytes = 0
+  /// From this offset on, batches were encoded by this process: with the right checksum, their records are what the header
+  /// says, and need not be gone over to know it.
+  package var encodedHereFrom = Int64.max
 }
 
 extension PartitionLog {
@@ -55,7 +58,8 @@ extension PartitionLog {
     let highWatermark = highWatermark
     let end = isolation == .readCommitted ? lastStableOffset : highWatermark
     var result = FetchedBatches(
-      nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start)
+      nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start,
+      encodedHereFrom: foundEnd)
     guard offset < end else { return result }
     do throws(EventLogError) {
       // A gap is compaction's. One that is met while segments are being replaced may be a place of which nobody knows yet

@@ -37,6 +37,8 @@ package final class PartitionLog: Sendable {
   /// Counts the beginnings and the ends of changes by which segments go, so that who failed in the middle of one knows to
   /// look again.
   let segmentChanges = Atomic<Int>(0)
+  /// Where the log ended when it was opened.
+  let foundEnd: Int64
   /// Where the log ended that a recovery found, as long as not all of it is on the disk; else `Int64.min`.
   let recoveredEnd: Atomic<Int64>
   /// Held by who changes the names of segments' files: retention, and the swap of what was cleaned.
@@ -125,6 +127,7 @@ package final class PartitionLog: Sendable {
       let durableOffset = loaded.durableOffset.map { min(max($0, loaded.logStartOffset), loaded.nextOffset) }
       segmentList = Mutex(loaded.segments)
       endOffset = Atomic(loaded.nextOffset)
+      foundEnd = loaded.nextOffset
       visibleOffset = Atomic(durableOffset ?? loaded.nextOffset)
       syncedOffset = Atomic(durableOffset ?? loaded.nextOffset)
       startOffset = Atomic(loaded.logStartOffset)
