@@ -156,6 +156,12 @@ package final class FaultyFileSystem: FileSystem {
   /// What is durable now, as paths and contents.
   package func durableState() -> [String: [UInt8]] { disk?.durableFiles() ?? [:] }
 
+  /// One of the states that a machine might find, as paths and contents. Which, the seed says.
+  package func tornState(by seed: UInt64) -> [String: [UInt8]] {
+    var random = SplitMix(seed: seed)
+    return disk?.tornFiles(by: &random) ?? [:]
+  }
+
   // MARK: The calls
 
   package func open(_ path: String, _ mode: OpenMode) throws(EventLogError) -> FileDescriptor {

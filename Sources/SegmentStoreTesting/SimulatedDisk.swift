@@ -191,10 +191,25 @@ final class SimulatedDisk: Sendable {
   /// Has the directory be what was synced, and any part of what was done since: of names as `DirectoryNames.torn` says, of
   /// files as `TornFile`.
   func restore(tornBy random: inout SplitMix) throws(EventLogError) {
+    let torn = torn(by: &random) { Self.split($0).directory != root }
+    try write(torn.tree, torn.contents)
+  }
+
+  /// What that would be, with the files directly in the root, and without doing it.
+  func tornFiles(by random: inout SplitMix) -> [String: [UInt8]] {
+    let torn = torn(by: &random) { _ in true }
+    var files: [String: [UInt8]] = [:]
+    for (path, number) in torn.tree.files { files[path] = torn.contents[number] ?? [] }
+    return files
+  }
+
+  private func torn(
+    by random: inout SplitMix, where concerns: (String) -> Bool
+  ) -> (tree: Tree, contents: [Int: [UInt8]]) {
     let known = state.withLock { $0 }
     // As the page cache has them, stores into mappings included, before anything is thrown away.
     var written = known.removed
-    for (path, number) in known.numbers where Self.split(path).directory != root {
+    for (path, number) in known.numbers where concerns(path) {
       if (try? local.status(path))?.map(\.kind) == .file { written[number] = content(path) }
     }
     let chance = TornFile.chance(by: &random)
@@ -204,7 +219,7 @@ final class SimulatedDisk: Sendable {
       let synced = known.contents[number] ?? []
       contents[number] = TornFile(synced: synced, written: written[number] ?? synced).bytes(by: &random)
     }
-    try write(tree, contents)
+    return (tree, contents)
   }
 
   private func write(_ tree: Tree, _ contents: [Int: [UInt8]]) throws(EventLogError) {

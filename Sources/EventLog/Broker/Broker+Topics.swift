@@ -2,6 +2,16 @@ internal import MetadataStore
 internal import RecordFormat
 internal import SegmentStore
 
+/// Changes of topics that left files which could not be removed. Whoever wants to use their names tries again; so does the next
+/// opening.
+struct UnfinishedTopics {
+  /// Topics that were deleted, by their names.
+  var deleted: [String: TopicMetadata] = [:]
+  /// How many partitions topics were to have that could not be added. Until their directories are gone the metadata has it
+  /// that the topic owns them: an opening makes them whole, where one that nobody owns would be in the way for good.
+  var grown: [TopicID: Int] = [:]
+}
+
 extension Broker {
   func createTopic(
     _ name: String, partitions: Int, configs: [String: String], validateOnly: Bool = false, id: TopicID? = nil
@@ -19,9 +29,9 @@ extension Broker {
       var generator = context.random.generator(for: "id of topic \(name)")
       let id = id ?? TopicID(using: &generator)
       if validateOnly { return Topic(id: id, name: name, partitions: [], configs: configs) }
-      if let earlier = unfinished[name] {
+      if let earlier = unfinished.deleted[name] {
         try finishDeletion(earlier)
-        unfinished[name] = nil
+        unfinished.deleted[name] = nil
       }
       // From here on, a directory of one of these names is this topic's.
       for number in 0..<count { try requireFree(TopicPartition(name, number)) }
@@ -71,7 +81,7 @@ extension Broker {
   }
 
   func addPartitions(_ name: String, to count: Int, validateOnly: Bool = false) throws(EventLogError) {
-    try topicChanges.withLock { _ throws(EventLogError) in
+    try topicChanges.withLock { unfinished throws(EventLogError) in
       let topic = try topic(name)
       guard count > topic.partitions.count, count <= 100_000 else {
         throw EventLogError(
@@ -80,6 +90,9 @@ extension Broker {
             + "most 100000", topic: name)
       }
       if validateOnly { return }
+      try takeBackPartitions(of: topic, &unfinished)
+      // From here on, a directory of one of these names is this topic's.
+      for number in topic.partitions.count..<count { try requireFree(TopicPartition(name, number)) }
       // The decision first: after a crash the opening makes what is missing, where directories that no topic owns would
       // be in the way of the next try.
       try metadata.setPartitions(count, of: topic.id)
@@ -90,13 +103,22 @@ extension Broker {
         }
       } catch {
         for log in added { removeFiles(of: log, because: error) }
-        try? metadata.setPartitions(topic.partitions.count, of: topic.id)
+        unfinished.grown[topic.id] = count
+        do throws(EventLogError) { try takeBackPartitions(of: topic, &unfinished) } catch { context.warn(error) }
         throw error
       }
       let partitions = topic.partitions + added.map(Partition.log)
       topicTable.put(Topic(id: topic.id, name: name, partitions: partitions, configs: topic.configs))
       groups.topicsChanged([name])
     }
+  }
+
+  /// Removes what an attempt to add partitions left, and then its decision.
+  private func takeBackPartitions(of topic: Topic, _ unfinished: inout UnfinishedTopics) throws(EventLogError) {
+    guard let count = unfinished.grown[topic.id] else { return }
+    try Self.removeDirectories(topic.name, topic.partitions.count..<count, in: path, context.fileSystem)
+    try metadata.setPartitions(topic.partitions.count, of: topic.id)
+    unfinished.grown[topic.id] = nil
   }
 
   func deleteTopic(_ name: String) throws(EventLogError) {
@@ -117,19 +139,19 @@ extension Broker {
         }
       }
       groups.topicsChanged([name])
-      let old = TopicMetadata(
-        id: topic.id, name: name, partitions: topic.partitions.count, configs: topic.configs, createdAt: 0)
+      let count = max(topic.partitions.count, unfinished.grown.removeValue(forKey: topic.id) ?? 0)
+      let old = TopicMetadata(id: topic.id, name: name, partitions: count, configs: topic.configs, createdAt: 0)
       forget(old, &unfinished)
     }
   }
 
-  /// Has the metadata forget a topic that is gone, and was marked so. Where files of it could not be removed it stays noted, as one that is being
-  /// deleted: the next opening tries again, or who wants to use its name.
-  private func forget(_ topic: TopicMetadata, _ unfinished: inout [String: TopicMetadata]) {
+  /// Has the metadata forget a topic that is gone, and was marked so. Where files of it could not be removed it stays noted, as
+  /// one that is being deleted.
+  private func forget(_ topic: TopicMetadata, _ unfinished: inout UnfinishedTopics) {
     do throws(EventLogError) {
       try finishDeletion(topic)
     } catch {
-      unfinished[topic.name] = topic
+      unfinished.deleted[topic.name] = topic
       context.warn(error)
     }
   }
@@ -142,13 +164,19 @@ extension Broker {
   static func finishDeletion(
     _ topic: TopicMetadata, in path: String, _ fileSystem: any FileSystem, _ metadata: MetadataStore
   ) throws(EventLogError) {
-    for number in 0..<topic.partitions {
-      let directory = path + "/" + TopicPartition(topic.name, number).description
+    try removeDirectories(topic.name, 0..<topic.partitions, in: path, fileSystem)
+    try metadata.removeTopic(topic.id)
+  }
+
+  private static func removeDirectories(
+    _ topic: String, _ partitions: Range<Int>, in path: String, _ fileSystem: any FileSystem
+  ) throws(EventLogError) {
+    for number in partitions {
+      let directory = path + "/" + TopicPartition(topic, number).description
       if try fileSystem.status(directory) != nil { try fileSystem.removeTree(directory) }
     }
     // A power cut must not bring back directories of which nobody knows any more.
     try fileSystem.syncDirectory(path)
-    try metadata.removeTopic(topic.id)
   }
 
   func alterConfigs(

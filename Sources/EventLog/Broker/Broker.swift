@@ -29,8 +29,7 @@ public final class Broker: Sendable {
   let transactions: TransactionCoordinator
   let topicTable: TopicTable
   /// Held while topics are made, changed or deleted: one change at a time.
-  /// It holds the topics that were deleted and have files that could not be removed, by their names.
-  let topicChanges = Mutex<[String: TopicMetadata]>([:])
+  let topicChanges = Mutex(UnfinishedTopics())
   /// Held while log starts are gathered and written down, or moved, so that an older one can't overwrite a newer one.
   /// Not `topicChanges`: deleting a topic holds that and waits for the threads on which checkpoints are written.
   let checkpointing = Mutex<Void>(())

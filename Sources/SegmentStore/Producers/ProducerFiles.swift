@@ -21,10 +21,15 @@ struct ProducerFiles {
     }
   }
 
-  private func writeTransactionIndex(_ segment: Segment) throws(EventLogError) {
-    guard let aborted = segment.aborted else { return }
-    try context.fileSystem.replace(files.transactionIndex, with: Self.bytes(aborted), durably: true)
-    // A snapshot that is there without the index which it vouches for would have aborted records shown.
+  /// Has the file say what the segment says, durably: a snapshot that is there without the index which it vouches for would
+  /// have aborted records shown, and one that vouches for what a crash took back would hide what was written in its place.
+  func writeTransactionIndex(_ segment: Segment) throws(EventLogError) {
+    if let aborted = segment.aborted {
+      try context.fileSystem.replace(files.transactionIndex, with: Self.bytes(aborted), durably: true)
+    } else {
+      guard try context.fileSystem.status(files.transactionIndex) != nil else { return }
+      try context.fileSystem.unlink(files.transactionIndex)
+    }
     try context.fileSystem.syncDirectory(files.directory)
   }
 

@@ -35,7 +35,7 @@ struct ProducerStateLoader {
       guard let damaged = try loadIndexes(result.segments, below: start, indexes) else {
         result.producers = producers
         result.snapshotOffset = start == result.nextOffset && snapshots.contains(start) ? start : nil
-        if start < result.nextOffset { try replay(&result, from: start, indexes) }
+        if start < result.nextOffset { try replay(&result, from: start) } else { dropStale(result.segments, indexes) }
         return
       }
       limit = damaged
@@ -118,9 +118,7 @@ struct ProducerStateLoader {
 
   // MARK: From the batches
 
-  private func replay(
-    _ result: inout LogLoader.Result, from start: Int64, _ indexes: Set<Int64>
-  ) throws(EventLogError) {
+  private func replay(_ result: inout LogLoader.Result, from start: Int64) throws(EventLogError) {
     for (number, segment) in result.segments.enumerated() {
       let next = number + 1 < result.segments.count ? result.segments[number + 1].baseOffset : nil
       if let next, next <= start { continue }
@@ -130,19 +128,25 @@ struct ProducerStateLoader {
       }
       if let next {
         ProducerFiles(context: context, files: segment.files).write(segment, result.producers.snapshot, at: next)
+      } else {
+        settleIndex(segment)
       }
-      // One that was left from before may speak of what was cut.
-      if segment.abortedCount == 0, indexes.contains(segment.baseOffset) {
-        try? fileSystem.unlink(segment.files.transactionIndex)
-      } else if next == nil, let aborted = segment.aborted {
-        do throws(EventLogError) {
-          // Durably: a snapshot of an earlier stop vouches for the part before it, and may outlive a file that is not.
-          try fileSystem.replace(segment.files.transactionIndex, with: ProducerFiles.bytes(aborted), durably: true)
-          try fileSystem.syncDirectory(directory)
-        } catch {
-          context.warn(error)
-        }
-      }
+    }
+  }
+
+  /// Entries behind the log end, which is all that a power cut may have left of a transaction.
+  private func dropStale(_ segments: [Segment], _ indexes: Set<Int64>) {
+    guard let last = segments.last, indexes.contains(last.baseOffset) else { return }
+    let size = (try? fileSystem.status(last.files.transactionIndex))?.size
+    if size != Int64(last.abortedCount * AbortedTransaction.size) { settleIndex(last) }
+  }
+
+  /// The file of the last segment may speak of what was cut, or lack what a snapshot of an earlier stop vouches for.
+  private func settleIndex(_ segment: Segment) {
+    do throws(EventLogError) {
+      try ProducerFiles(context: context, files: segment.files).writeTransactionIndex(segment)
+    } catch {
+      context.warn(error)
     }
   }
 

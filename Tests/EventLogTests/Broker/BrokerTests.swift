@@ -107,6 +107,48 @@ struct BrokerTests {
     }
   }
 
+  @Test(
+    "leaves nothing in the way of the next try where partitions can't be added, whatever fails, and whatever comes between",
+    arguments: [FaultInjector.Operation.open, .write, .reserve, .rename, .map, .makeDirectory, .syncDirectory, .sync])
+  func partitionsThatFail(operation: FaultInjector.Operation) async throws {
+    for nth in 1...6 {
+      for seed in 0..<8 as Range<UInt64> {
+        let next = ["try again", "kill", "power cut", "delete"][Int(seed % 4)]
+        let what = Comment(rawValue: "\(operation) number \(nth), then \(next), seed \(seed)")
+        try await withTestBroker(seed: seed, powerCuts: true) { broker in
+          try broker.admin.createTopic("orders", partitions: 1)
+          try await broker.produce("orders", values: ["a"], partition: 0)
+          broker.faults.fail(operation, nth: nth, times: nil, with: seed < 4 ? .diskFull : .inputOutput)
+          // Nor can what was made be taken back.
+          if nth % 2 == 0 { broker.faults.fail(.remove, times: nil) }
+          let failed = (try? broker.admin.createPartitions("orders", to: 3)) == nil
+          #expect(try broker.admin.describeTopic("orders").partitions.count == (failed ? 1 : 3), what)
+          if failed { #expect(throws: EventLogError.self, what) { try broker.admin.createPartitions("orders", to: 3) } }
+          switch next {
+          case "kill": try broker.restart(after: .kill)
+          case "power cut": try broker.restart(after: .tornPowerCut)
+          case "delete":
+            _ = try? broker.admin.deleteTopic("orders")
+            broker.faults.heal()
+            if try broker.admin.listTopics().contains("orders") { try broker.admin.deleteTopic("orders") }
+            try broker.admin.createTopic("orders", partitions: 1)
+            try await broker.produce("orders", values: ["a"], partition: 0)
+          default: broker.faults.heal()
+          }
+          let count = try broker.admin.describeTopic("orders").partitions.count
+          #expect(count == 1 || count == 3, what)
+          if count < 3 { #expect(throws: Never.self, what) { try broker.admin.createPartitions("orders", to: 3) } }
+          try await broker.produce("orders", values: ["b"], partition: 2)
+          #expect(try await broker.drain("orders").map { $0.valueString ?? "" }.sorted() == ["a", "b"], what)
+          try broker.restart(after: .kill)
+          let faults = try StoreVerifier(path: broker.path).run().faults
+          #expect(faults.isEmpty, what)
+          #expect(!broker.warnings.contains { $0.message.contains("no topic owns") }, what)
+        }
+      }
+    }
+  }
+
   @Test("opens its partitions on several threads, each as it was left, with what is damaged in its own place")
   func recoveryThreads() async throws {
     let directory = try TemporaryDirectory()

@@ -18,7 +18,7 @@ extension BrokerHistory {
     isFaulty = true
     arm(broker.faults)
     for _ in 0...below(5) {
-      switch below(12) {
+      switch below(13) {
       case ..<3: try await send()
       case 3: try await burst()
       case 4: try await sendByName()
@@ -27,6 +27,7 @@ extension BrokerHistory {
       case 8: try await clean()
       case 9: try await changeTopics()
       case 10: try await deleteRecords()
+      case 11: try await checkpoint()
       default: try await commitOffset()
       }
     }
@@ -111,10 +112,30 @@ extension BrokerHistory {
     return views
   }
 
+  /// Nobody but the broker touches its files: what it said was on the disk is there, and is what was written.
+  private func checkWarnings() throws {
+    let warnings = broker.warnings
+    defer { readWarnings = warnings.count }
+    for warning in warnings[readWarnings...] {
+      for blame in ["was on the disk up to", "below the recovery point", "something outside"]
+      where warning.message.contains(blame) {
+        throw Mismatch("warning: \(warning)")
+      }
+    }
+  }
+
+  /// What a store is checked by finds nothing, whatever was done to it.
+  private func checkFiles() throws {
+    let faults = try StoreVerifier(path: broker.path).run().faults
+    guard faults.isEmpty else { throw Mismatch("verify: \(faults.prefix(3))") }
+  }
+
   private func check(keepsAll: Bool) async throws {
     isFaulty = false
     let promised = model.partitions.mapValues(\.durable)
     let views = try await views()
+    try checkWarnings()
+    try checkFiles()
     try model.see(views, isOver: true)
     try model.check(views, keepsAll: keepsAll)
     for group in ["g", "of t0", "of t1"] {

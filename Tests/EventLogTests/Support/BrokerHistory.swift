@@ -15,13 +15,21 @@ final class BrokerHistory {
   private var plain: [(producer: Producer, acks: Acks)] = []
   private var transactional: [String: Producer] = [:]
   private var open: [String: Int] = [:]
+  /// How long the oldest open transaction may have been open.
+  private var elapsed = Duration.zero
+  /// How many of the broker's warnings were looked at.
+  var readWarnings = 0
 
   init(seed: UInt64) throws {
     random = SplitMix(seed: (seed &+ 1) &* 0xa076_1d64_78bd_642f)
     var configuration = BrokerConfiguration()
     configuration.topicDefaults = ["segment.bytes": "3000"]
+    configuration.checkpointInterval = Self.checkpointInterval
     broker = try TestBroker(configuration: configuration, clock: TestClock(), seed: seed, powerCuts: true)
   }
+
+  /// A manual clock stops once for it, however far it is moved.
+  private static let checkpointInterval = Duration.seconds(1)
 
   func below(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &random) }
 
@@ -44,6 +52,7 @@ final class BrokerHistory {
     ]
     for id in ["t0", "t1"] { transactional[id] = try await broker.transactionalProducer(id) }
     open = [:]
+    elapsed = .zero
   }
 
   // MARK: Steps
@@ -62,17 +71,18 @@ final class BrokerHistory {
 
   func step() async throws {
     switch below(100) {
-    case ..<26: try await send()
-    case ..<31: try await burst()
-    case ..<39: try await sendByName()
-    case ..<53: try await sendInTransaction()
-    case ..<61: try await end()
-    case ..<66: try await commitOffset()
-    case ..<69: try await deleteRecords()
-    case ..<73: try await clean()
-    case ..<75: try await advance()
-    case ..<78: try await attempt("read") { try model.see(try await views(), isOver: false) }
-    case ..<82: try await changeTopics()
+    case ..<24: try await send()
+    case ..<29: try await burst()
+    case ..<36: try await sendByName()
+    case ..<50: try await sendInTransaction()
+    case ..<58: try await end()
+    case ..<63: try await commitOffset()
+    case ..<66: try await deleteRecords()
+    case ..<70: try await clean()
+    case ..<72: try await advance(by: .seconds([1, 20, 70, 400][below(4)]))
+    case ..<76: try await checkpoint()
+    case ..<79: try await attempt("read") { try model.see(try await views(), isOver: false) }
+    case ..<83: try await changeTopics()
     case ..<88: try await failAndStop()
     case ..<90: try await stopWhileOpening()
     default: try await stop()
@@ -101,9 +111,9 @@ final class BrokerHistory {
     )
   }
 
-  func send() async throws {
+  func send(by number: Int? = nil) async throws {
     guard let partition = partition() else { return }
-    let (producer, acks) = plain[below(2)]
+    let (producer, acks) = plain[number ?? below(2)]
     let records = (0..<(below(3) == 0 ? 4 : 1)).map { _ in record(to: partition) }
     try await attempt("send \(records.map(\.0)) to \(partition), acks \(acks)") {
       let sent = try await producer.send(records.map(\.1), to: partition.topic, partition: partition.partition)
@@ -259,11 +269,19 @@ final class BrokerHistory {
     }
   }
 
-  private func advance() async throws {
-    let duration = Duration.seconds([1, 20, 70, 400][below(4)])
+  /// Records that nobody has waited for to be on the disk, and then the recovery points are written down.
+  func checkpoint() async throws {
+    for _ in 0...below(4) { try await send(by: 1) }
+    try await advance(by: Self.checkpointInterval)
+    if !isFaulty, below(2) == 0 { try await stop() }
+  }
+
+  private func advance(by duration: Duration) async throws {
     try await attempt("advance by \(duration)") { try await applyRetention { try await broker.advance(by: duration) } }
     // A transaction may have come to its timeout, and what is open then can only be aborted.
-    guard duration > .seconds(59) else { return }
+    elapsed += duration
+    guard elapsed > .seconds(59) else { return }
+    elapsed = .zero
     for (name, id) in open.sorted(by: { $0.key < $1.key }) {
       model.transactions[id]?.fate = .aborted
       open[name] = nil

@@ -38,6 +38,73 @@ struct TornTransactionIndexTests {
     }
   }
 
+  @Test("says nothing of what is written in the place of a transaction that a power cut took back")
+  func staleEntry() throws {
+    var staleCount = 0
+    for seed in 0..<60 as Range<UInt64> {
+      let directory = try TemporaryDirectory()
+      let files = FaultyFileSystem(root: directory.path)
+      let test = TestLog(directory.path, fileSystem: files)
+      var stopped = PartitionCheckpoint()
+      // With and without something before it, which a snapshot knows of.
+      if seed % 2 == 0 {
+        let log = try test.open(wasClean: true)
+        try log.append(["first"], by: 0)
+        stopped = try log.close()
+      }
+      let again = try test.open(stopped, wasClean: true)
+      try again.append(["aborted"], by: 1, transactional: true)
+      try again.end(.abort, 1)
+      files.cutPower()
+      again.abandon(EventLogError(.illegalState, "the power is cut"))
+      test.context.shutDown()
+      try files.restorePower(tornBy: seed)
+      let index = SegmentFiles(directory: test.directory, baseOffset: 0).transactionIndex
+      let hasEntry = (try? Files.read(index))?.isEmpty == false
+      let after = TestLog(directory.path, fileSystem: files)
+      let found = try after.open(PartitionCheckpoint(logStartOffset: 0, recoveryPoint: stopped.recoveryPoint))
+      guard found.logEndOffset == stopped.recoveryPoint else {
+        found.abandon(EventLogError(.illegalState, "the transaction is there"))
+        continue
+      }
+      staleCount += hasEntry ? 1 : 0
+      #expect(((try? Files.read(index)) ?? []).isEmpty, "seed \(seed): it is gone before anybody reads it")
+      try found.append(["kept"], by: 1, transactional: true)
+      try found.end(.commit, 1)
+      try found.append(["last"], by: 2)
+      let closed = try found.close()
+      let last = try after.open(closed, wasClean: true)
+      #expect(Array(try last.committedValues().values.sorted().suffix(2)) == ["kept", "last"], "seed \(seed)")
+      last.abandon(EventLogError(.illegalState, "over"))
+      after.context.shutDown()
+    }
+    #expect(staleCount > 0)
+  }
+
+  @Test("that could not be removed is not vouched for by a snapshot")
+  func stubbornFile() throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path, tracksDurability: false)
+    let test = TestLog(directory.path, fileSystem: files)
+    let log = try test.open(wasClean: true)
+    try log.append(["first"], by: 0)
+    let stopped = try log.close()
+    let path = SegmentFiles(directory: test.directory, baseOffset: 0).transactionIndex
+    var stale: [UInt8] = []
+    AbortedTransaction(producerID: 1, firstOffset: 1, lastOffset: 2, lastStableOffset: 1).append(to: &stale)
+    try Files.write(stale, to: path)
+    files.arm(.unlink, after: 0, times: nil, with: .fail(FaultyFileSystem.inputOutput)) { $0.hasSuffix(".txnindex") }
+    let found = try test.open(PartitionCheckpoint(logStartOffset: 0, recoveryPoint: stopped.recoveryPoint))
+    try found.append(["kept"], by: 1, transactional: true)
+    try found.end(.commit, 1)
+    let closed = try found.close()
+    #expect(try Files.read(path) == stale)
+    files.heal()
+    let last = try test.open(closed, wasClean: true)
+    #expect(try last.committedValues() == [0: "first", 1: "kept"])
+    _ = try last.close()
+  }
+
   @Test("that is damaged, and can't be made anew, is not taken for none at the opening after that")
   func failedReplacement() throws {
     let directory = try TemporaryDirectory()

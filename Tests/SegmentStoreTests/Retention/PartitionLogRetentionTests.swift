@@ -140,44 +140,62 @@ struct PartitionLogRetentionTests {
     test.context.shutDown()
   }
 
+  enum Stop: CaseIterable { case kill, powerCut, tornPowerCut }
+
   @Test(
-    "never come back, and nothing else goes, wherever the power is cut or the process killed", arguments: [true, false])
-  func crashes(isPowerCut: Bool) throws {
+    "never come back, and nothing else goes, wherever the power is cut or the process killed", arguments: Stop.allCases)
+  func crashes(stop: Stop) throws {
     // Which call of the deletion is the last that is made.
     for step in 0..<40 {
-      let directory = try TemporaryDirectory()
-      var configuration = LogConfiguration()
-      configuration.retentionMilliseconds = 998
-      let files = FaultyFileSystem(root: directory.path)
-      let test = TestLog(directory.path, configuration, fileSystem: files)
-      let log = try filled(test)
-      try log.rollActiveSegment()
-      try log.flush()
-      var checkpoint = log.checkpoint
-      let calls: [FaultyFileSystem.Call] = [.rename, .syncDirectory, .unlink, .open]
-      for call in calls {
-        files.arm(call, after: step, times: nil, with: .fail(FaultyFileSystem.inputOutput)) { $0.contains("/t-0") }
+      var isWhole = false
+      for seed in 0..<(stop == .tornPowerCut ? 12 : 1) as Range<UInt64> {
+        isWhole = try crash(stop, after: step, seed: seed &+ UInt64(step) &* 100)
       }
-      let isWhole = (try? delete(log, now: 2000, &checkpoint)) != nil
-      if isPowerCut { files.cutPower() }
-      log.abandon(EventLogError(.illegalState, "killed"))
-      if isPowerCut { try files.restorePower() } else { files.heal() }
-      test.context.shutDown()
-      let second = TestLog(directory.path, configuration, fileSystem: files)
-      defer { second.context.shutDown() }
-      let again = try second.open(checkpoint)
-      let start = checkpoint.logStartOffset
-      #expect(again.logStartOffset == start)
-      #expect(again.logEndOffset == 20)
-      #expect(try again.values() == Dictionary(uniqueKeysWithValues: (start..<20).map { ($0, "value \($0)") }))
-      // What was left of them goes with the next run.
-      try delete(again, now: 2000, &checkpoint)
-      #expect(again.segments.allSatisfy { $0.baseOffset >= 10 })
-      let left = try names(test).filter { $0.hasSuffix("index") && $0 < "00000000000000000010" }
-      #expect(left.isEmpty, "step \(step)")
-      _ = try again.close()
       if isWhole, step > 12 { break }
     }
+  }
+
+  /// - Returns: whether the deletion came to its end before.
+  private func crash(_ stop: Stop, after step: Int, seed: UInt64) throws -> Bool {
+    let what = Comment(rawValue: "\(stop) after step \(step), seed \(seed)")
+    let directory = try TemporaryDirectory()
+    var configuration = LogConfiguration()
+    configuration.retentionMilliseconds = 998
+    let files = FaultyFileSystem(root: directory.path, syncs: false)
+    let test = TestLog(directory.path, configuration, fileSystem: files)
+    let log = try filled(test)
+    try log.rollActiveSegment()
+    try log.flush()
+    var checkpoint = log.checkpoint
+    let calls: [FaultyFileSystem.Call] = [.rename, .syncDirectory, .unlink, .open]
+    for call in calls {
+      files.arm(call, after: step, times: nil, with: .fail(FaultyFileSystem.inputOutput)) { $0.contains("/t-0") }
+    }
+    // Half of the torn ones take the active segment as well.
+    let isWhole = (try? delete(log, now: seed % 2 == 0 ? 2000 : 1_000_000, &checkpoint)) != nil
+    if stop != .kill { files.cutPower() }
+    log.abandon(EventLogError(.illegalState, "killed"))
+    switch stop {
+    case .kill: files.heal()
+    case .powerCut: try files.restorePower()
+    case .tornPowerCut: try files.restorePower(tornBy: seed)
+    }
+    test.context.shutDown()
+    let second = TestLog(directory.path, configuration, fileSystem: files)
+    defer { second.context.shutDown() }
+    let again = try second.open(checkpoint)
+    let start = checkpoint.logStartOffset
+    #expect(again.logStartOffset == start, what)
+    #expect(again.logEndOffset == 20, what)
+    #expect(try again.values() == Dictionary(uniqueKeysWithValues: (start..<20).map { ($0, "value \($0)") }), what)
+    // What was left of them goes with the next run.
+    try delete(again, now: 2000, &checkpoint)
+    #expect(again.segments.allSatisfy { $0.baseOffset >= 10 }, what)
+    let left = try names(test).filter { $0.hasSuffix("index") && $0 < "00000000000000000010" }
+    #expect(left.isEmpty, what)
+    #expect(try again.append("next") == 20, what)
+    _ = try again.close()
+    return isWhole
   }
 
   @Test("the cap: an append that would go beyond it is refused, and deleting makes room")

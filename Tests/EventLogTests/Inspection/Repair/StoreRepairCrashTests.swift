@@ -121,12 +121,13 @@ struct StoreRepairCrashTests {
   }
 
   /// What a machine finds after the power came back, in a directory of its own.
-  private func afterPowerCut(_ disk: FaultyFileSystem, _ path: String, _ target: String) throws {
+  private func afterPowerCut(_ files: [String: [UInt8]], _ path: String, _ target: String) throws {
+    try? FileManager.default.removeItem(atPath: target)
     try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
     for name in try FileManager.default.contentsOfDirectory(atPath: path) where name.hasPrefix("metadata.sqlite") {
       try FileManager.default.copyItem(atPath: path + "/" + name, toPath: target + "/" + name)
     }
-    for (file, bytes) in disk.durableState() where file.hasPrefix(path + "/") {
+    for (file, bytes) in files where file.hasPrefix(path + "/") {
       let copy = target + file.dropFirst(path.count)
       let name = copy.dropFirst(target.count + 1)
       guard !name.hasPrefix("metadata.sqlite"), !name.hasPrefix(".lock") else { continue }
@@ -136,8 +137,24 @@ struct StoreRepairCrashTests {
     }
   }
 
+  /// Once a repair has said that it is done, a power cut takes nothing of it back.
+  private func expectDurable(
+    _ disk: FaultyFileSystem, _ path: String, _ target: String, _ end: [String: [UInt8]]
+  ) throws {
+    for seed in 0..<12 as Range<UInt64> {
+      try afterPowerCut(disk.tornState(by: seed), path, target)
+      let found = try state(target)
+      for name in Set(found.keys).union(end.keys) {
+        let isSame = found[name] == end[name]
+        #expect(isSame, "after the end, torn by \(seed): \(name) is another")
+      }
+      #expect(try StoreVerifier(path: target).run().isSound, "after the end, torn by \(seed)")
+    }
+  }
+
   @Test(
-    "at any system call comes to the same end when it is run again, after a power cut too", arguments: [true, false])
+    "at any system call comes to the same end when it is run again, after a power cut too, and one that tears",
+    arguments: [true, false])
   func anyCall(isClean: Bool) throws {
     let world = try damaged(isClean: isClean)
     let whole = world.directory("whole")
@@ -153,11 +170,21 @@ struct StoreRepairCrashTests {
       try FileManager.default.copyItem(atPath: world.path, toPath: path)
       let system = CrashingFileSystem(root: path, after: calls)
       _ = try? StoreRepair(path: path, fileSystem: system).run()
-      if system.callsLeft >= 0 { break }
+      guard system.callsLeft < 0 else {
+        try expectDurable(system.disk, path, world.directory("torn"), end)
+        break
+      }
+      var places: [(what: String, path: String)] = []
       let cut = world.directory("cut")
-      try? FileManager.default.removeItem(atPath: cut)
-      try afterPowerCut(system.disk, path, cut)
-      for (what, place) in [("killed", path), ("after a power cut", cut)] {
+      try afterPowerCut(system.disk.durableState(), path, cut)
+      places.append(("after a power cut", cut))
+      for seed in UInt64(calls * 2)..<UInt64(calls * 2 + 2) {
+        let torn = world.directory("torn \(seed % 2)")
+        try afterPowerCut(system.disk.tornState(by: seed), path, torn)
+        places.append(("after a power cut torn by \(seed)", torn))
+      }
+      places.append(("killed", path))
+      for (what, place) in places {
         let again = try StoreRepair(path: place).run()
         #expect(again.notRepaired == 0, "\(what) at call \(calls): \(again.findings)")
         let found = try state(place)
