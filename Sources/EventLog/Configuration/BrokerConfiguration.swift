@@ -13,7 +13,8 @@ public struct BrokerConfiguration: Sendable {
   /// How many threads open partitions, and recover them after an unclean stop (`num.recovery.threads.per.data.dir`): 2, as in
   /// Kafka 4; from 1 to 64.
   public var recoveryThreads = 2
-  /// How often the recovery points are written down (`log.flush.offset.checkpoint.interval.ms`): 60 s.
+  /// How often the recovery points are written down (`log.flush.offset.checkpoint.interval.ms`): 60 s. What was appended before
+  /// the last time and is not on the disk yet is synced then, which Kafka leaves to the system.
   public var checkpointInterval: Duration = .seconds(60)
   /// How long the first rebalance of an empty group waits for more members (`group.initial.rebalance.delay.ms`): 0;
   /// Kafka's default is 3 s, which no two members of one process need.
