@@ -202,6 +202,11 @@ struct BrokerModel {
     let there = Dictionary(uniqueKeysWithValues: view.all.map { ($0.offset, $0.number) })
     var latest: [String?: Int64] = [:]
     for item in view.committed { latest[item.key] = item.offset }
+    // A tombstone that cannot be lost takes all before it along, and goes itself some time later.
+    for (offset, number) in known.acknowledged where keepsAll || known.durable.contains(number) {
+      guard let record = sent[number], record.value == nil, !isHidden(number) else { continue }
+      latest[record.key] = max(latest[record.key, default: -1], offset)
+    }
     var lost: (offset: Int64, number: Int)?
     for (offset, number) in known.acknowledged.sorted(by: { $0.key < $1.key }) where offset >= view.start {
       if there[offset] == number {
