@@ -33,7 +33,12 @@ extension Workloads {
             return try timesToReopen(peer, directory)
           }
           + peers(.unsynced, where: { $0.name.hasPrefix("Redis") }) { peer, directory in
-            try reopenRedis(peer, directory, bytes)
+            do {
+              return try reopenRedis(peer, directory, bytes)
+            } catch let error as PeerError {
+              print("  \(peer.name) is left out: \(error.description)")
+              return nil
+            }
           })
     ]
   }
