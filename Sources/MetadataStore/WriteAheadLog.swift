@@ -16,6 +16,7 @@ struct WriteAheadLog {
     guard let page = try Int.fetchOne(db, sql: "PRAGMA page_size") else { return }
     // A header, and one before each page; and some room for the commit that goes past the limit.
     let wanted = 32 + (pages + 8) * (24 + page)
+    // SQLite locks the database's file and the `-shm`, never this one: closing it takes no lock away.
     let descriptor = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
