@@ -61,13 +61,15 @@ struct BrokerOpening {
         }
       }
       let topics = open(kept, checkpoints, wasClean: wasClean)
-      syncBehind(topics)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
       try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
       let transactions = try TransactionRecovery(metadata: metadata, context: context).run(topics)
+      let groups = try metadata.groups()
+      // Last: what the opening itself asks of the disk would wait behind it.
+      syncBehind(topics)
       return Opened(
-        metadata: metadata, lock: lock, topics: topics, groups: try metadata.groups(), committed: committed,
+        metadata: metadata, lock: lock, topics: topics, groups: groups, committed: committed,
         producerIDs: session.producerIDs, namedProducers: namedProducers, transactions: transactions)
     } catch {
       lock.release()
