@@ -137,6 +137,12 @@ extension FileSystem {
     try rename(temporary, to: path)
   }
 
+  /// Makes the names in a directory durable, and its own in the one above it.
+  package func syncNames(in directory: String) throws(EventLogError) {
+    try syncDirectory(directory)
+    if let slash = directory.lastIndex(of: "/") { try syncDirectory(String(directory[..<slash])) }
+  }
+
   /// Removes a directory and the files in it. Directories within it are not expected and stop it.
   package func removeTree(_ path: String) throws(EventLogError) {
     for name in try list(path) { try unlink(path + "/" + name) }

@@ -315,7 +315,6 @@ extension PartitionLog {
       }
     }
     guard work.hasNewNames else { return }
-    try fileSystem.syncDirectory(directory)
-    if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }
+    try fileSystem.syncNames(in: directory)
   }
 }

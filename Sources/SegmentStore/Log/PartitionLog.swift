@@ -263,8 +263,7 @@ package final class PartitionLog: Sendable {
     if isNewLeader {
       // The names of the segments too, and the directory's own: a process that died before its first sync left them to
       // nobody else.
-      try fileSystem.syncDirectory(directory)
-      if let slash = directory.lastIndex(of: "/") { try fileSystem.syncDirectory(String(directory[..<slash])) }
+      try fileSystem.syncNames(in: directory)
     }
     return epochs.latestEpoch
   }

@@ -1,0 +1,86 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+internal import Synchronization
+
+// What is written down, and synced, every so often, so that a crash costs less.
+
+extension Broker {
+  /// Writes the recovery points down, so that a crash costs less.
+  func checkpoint() throws(EventLogError) {
+    try checkpointing.withLock { _ throws(EventLogError) in
+      var checkpoints: [PartitionID: StoredCheckpoint] = [:]
+      for topic in topicTable.all() {
+        for (number, partition) in topic.partitions.enumerated() {
+          if case .log(let log) = partition {
+            checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
+          }
+        }
+      }
+      try metadata.save(checkpoints)
+    }
+  }
+
+  /// The same, of logs that were synced up to where they ended the last time. What the kernel wrote out by itself meanwhile
+  /// costs no more than a look; without it a recovery would go over all that was ever written to the active segment.
+  private func checkpointRegularly() {
+    for topic in topicTable.all() {
+      for case .log(let log) in topic.partitions {
+        do throws(EventLogError) { try log.flushSinceLastCheckpoint() } catch { context.warn(error) }
+      }
+    }
+    do throws(EventLogError) { try checkpoint() } catch { context.warn(error) }
+  }
+
+  func scheduleCheckpoint() {
+    let interval = max(configuration.checkpointInterval.milliseconds, 1)
+    let tick = min(interval, 1000)
+    Self.scheduleTick(WeakBroker(self), context, Ticking(), every: tick, checkpointEvery: interval, since: 0)
+  }
+
+  /// Once a second at most: `flush.ms`; every so often: the checkpoint. Off the timer thread, since both wait for disks.
+  private static func scheduleTick(
+    _ broker: WeakBroker, _ context: StoreContext, _ ticking: Ticking, every tick: Int64,
+    checkpointEvery interval: Int64, since: Int64
+  ) {
+    let next = context.time.monotonicMilliseconds() + tick
+    context.timekeeper.schedule(at: next, isHousekeeping: true) { [weak context] in
+      guard let context, broker.value != nil else { return }
+      // One at a time: on a slow disk they would pile up, until all threads waited for syncs that none was left to run.
+      guard ticking.begin() else {
+        return scheduleTick(
+          broker, context, ticking, every: tick, checkpointEvery: interval, since: min(since + tick, interval))
+      }
+      let isDue = since + tick >= interval
+      context.syncThreads.submit {
+        defer { ticking.end() }
+        guard let broker = broker.value else { return }
+        for topic in broker.topicTable.all() {
+          for partition in topic.partitions {
+            guard case .log(let log) = partition else { continue }
+            do throws(EventLogError) { try log.flushIfDue() } catch { context.warn(error) }
+          }
+        }
+        broker.transactions.tidy()
+        if isDue { broker.checkpointRegularly() }
+      }
+      scheduleTick(broker, context, ticking, every: tick, checkpointEvery: interval, since: isDue ? 0 : since + tick)
+    }
+  }
+}
+
+/// Whether the broker's regular work is under way.
+private final class Ticking: Sendable {
+  private let isRunning = Atomic(false)
+
+  func begin() -> Bool { !isRunning.exchange(true, ordering: .acquiringAndReleasing) }
+  func end() { isRunning.store(false, ordering: .releasing) }
+}
+
+extension StoredCheckpoint {
+  init(_ checkpoint: PartitionCheckpoint) {
+    self.init(
+      logStartOffset: checkpoint.logStartOffset, recoveryPoint: checkpoint.recoveryPoint,
+      logEndOffset: checkpoint.logEndOffset)
+  }
+}
