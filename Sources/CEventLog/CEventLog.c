@@ -61,6 +61,10 @@ int cel_lock_exclusive(int fd) {
   return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
 }
 
+int cel_unlock(int fd) {
+  return flock(fd, LOCK_UN) == 0 ? 0 : errno;
+}
+
 int cel_open(const char *path, int flags, mode_t mode) {
   int fd;
   do {

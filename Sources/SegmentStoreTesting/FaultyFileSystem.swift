@@ -259,4 +259,7 @@ package final class FaultyFileSystem: FileSystem {
   package func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool {
     try local.lock(file, path: path)
   }
+  package func unlock(_ file: FileDescriptor, path: String) throws(EventLogError) {
+    try local.unlock(file, path: path)
+  }
 }

@@ -51,6 +51,9 @@ int cel_usable_processors(void);
 /// flock(LOCK_EX | LOCK_NB). Returns 0, or the errno (EWOULDBLOCK when another holds it).
 int cel_lock_exclusive(int fd);
 
+/// flock(LOCK_UN). Returns 0, or the errno.
+int cel_unlock(int fd);
+
 /// open(2), which is variadic and so hidden from Swift, with O_CLOEXEC and O_NOFOLLOW added. Returns the
 /// descriptor, or the negative errno.
 int cel_open(const char *path, int flags, mode_t mode);

@@ -6,6 +6,7 @@ internal import SegmentStore
 struct DirectoryLock: Sendable {
   static let fileName = ".lock"
 
+  private let path: String
   private let file: FileDescriptor
   private let fileSystem: any FileSystem
 
@@ -23,14 +24,18 @@ struct DirectoryLock: Sendable {
       try fileSystem.truncate(file, to: 0, path: path)
       try fileSystem.write(file, Array("\(getpid())\n".utf8), at: 0, path: path)
     } catch {
+      // Gives back the lock if it was taken, and nothing otherwise.
+      try? fileSystem.unlock(file, path: path)
       fileSystem.close(file)
       throw error
     }
+    self.path = path
     self.file = file
     self.fileSystem = fileSystem
   }
 
   func release() {
+    try? fileSystem.unlock(file, path: path)
     fileSystem.close(file)
   }
 

@@ -79,8 +79,11 @@ package protocol FileSystem: Sendable {
   func status(_ path: String) throws(EventLogError) -> FileStatus?
   /// The names in a directory, without `.` and `..`, in no order.
   func list(_ path: String) throws(EventLogError) -> [String]
-  /// Takes the lock on an open file for as long as it stays open; false where somebody else has it.
+  /// Takes the lock on an open file, until it is unlocked or the process ends; false where somebody else has it.
   func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool
+  /// Gives the lock back. Closing the file is not enough: a child that was forked and has not executed anything yet has the
+  /// file open too, and with it the lock.
+  func unlock(_ file: FileDescriptor, path: String) throws(EventLogError)
 }
 
 extension FileSystem {

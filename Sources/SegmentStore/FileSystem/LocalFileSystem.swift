@@ -177,6 +177,11 @@ package struct LocalFileSystem: FileSystem {
     guard code == 0 else { throw SystemCall.failure("flock", code, path) }
     return true
   }
+
+  package func unlock(_ file: FileDescriptor, path: String) throws(EventLogError) {
+    let code = cel_unlock(file.number)
+    guard code == 0 else { throw SystemCall.failure("flock", code, path) }
+  }
 }
 
 /// Turns a system call's `errno` into an error that says what to do.

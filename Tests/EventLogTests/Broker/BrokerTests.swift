@@ -17,6 +17,22 @@ struct BrokerTests {
     try Broker.open(directory.path).close()
   }
 
+  @Test("frees the directory when it is closed, whatever a child that was just forked has inherited")
+  func lockInherited() throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    // A child has its parent's open files until it executes another program; so does a copy of the descriptor.
+    let number = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").first {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == directory.path + "/.lock"
+      }.flatMap { Int32($0) })
+    let inherited = dup(number)
+    defer { close(inherited) }
+    #expect(throws: EventLogError.self) { try Broker.open(directory.path) }
+    try broker.close()
+    try Broker.open(directory.path).close()
+  }
+
   @Test("opens partitions that nobody touched since they were closed without a look into their files")
   func untouchedPartitions() async throws {
     try await withTestBroker { broker in

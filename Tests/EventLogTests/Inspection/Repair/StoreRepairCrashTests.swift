@@ -86,6 +86,7 @@ private final class CrashingFileSystem: FileSystem {
   func status(_ path: String) throws(EventLogError) -> FileStatus? { try disk.status(path) }
   func list(_ path: String) throws(EventLogError) -> [String] { try disk.list(path) }
   func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool { try disk.lock(file, path: path) }
+  func unlock(_ file: FileDescriptor, path: String) throws(EventLogError) { try disk.unlock(file, path: path) }
 }
 
 @Suite("A repair that a crash breaks off")
