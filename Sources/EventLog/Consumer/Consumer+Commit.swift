@@ -33,10 +33,15 @@ extension Consumer {
     _ offsets: [TopicPartition: OffsetAndMetadata], timeout: Duration, isCalled: Bool
   ) async throws {
     let shot = OneShot<Void>()
-    try startCommit(offsets, isCalled: isCalled) { error in
+    try startCommit(offsets, isCalled: isCalled, by: .waitsBriefly) { error in
       shot.complete(error.map { .failure($0) } ?? .success(()))
     }
     if isCalled { state.withLock { $0.hasUncommitted = true } }
+    if shot.result == nil { try await wait(for: shot, timeout) } else { try await shot.value() }
+    interceptors?.onCommit(offsets)
+  }
+
+  private func wait(for shot: OneShot<Void>, _ timeout: Duration) async throws {
     let timekeeper = broker.context.timekeeper
     let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
     let timer =
@@ -48,7 +53,6 @@ extension Consumer {
       }
     defer { if let timer { timekeeper.cancel(timer) } }
     try await shot.value()
-    interceptors?.onCommit(offsets)
   }
 
   /// Starts to commit the positions, and goes on.
@@ -226,8 +230,9 @@ extension Consumer {
 
   /// - Parameter isCalled: whether the user asked for it, who is told to poll first where the group is dividing its
   ///   partitions. What the consumer commits by itself is what it still has.
+  /// - Parameter caller: whether this thread may write it.
   private func startCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool,
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, by caller: OffsetStore.Caller = .goesOn,
     _ completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     let group = try requireGroup()
@@ -257,7 +262,7 @@ extension Consumer {
     let commits = commits
     commits.begin()
     do throws(EventLogError) {
-      try broker.offsets.commit(group, fitting.offsets) { error in
+      try broker.offsets.commit(group, fitting.offsets, by: caller) { error in
         completion(error ?? fitting.refusal)
         commits.end()
       }

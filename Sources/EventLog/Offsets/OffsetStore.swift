@@ -3,20 +3,17 @@ internal import RecordFormat
 internal import SegmentStore
 internal import Synchronization
 
-/// The committed offsets: in memory for reading, in SQLite to last.
-///
-/// A writer of its own puts all commits that wait into one SQLite transaction. Before that, the logs are synced up to the
-/// offsets: nothing in SQLite points past what the logs hold durably.
+/// The committed offsets: in memory for reading, in SQLite to last (`OffsetStore+Writing`).
 final class OffsetStore: Sendable {
-  private struct Pending {
+  struct Pending {
     var change: MetadataChange
     var completion: @Sendable (EventLogError?) -> Void
   }
 
   /// Offsets of transactions that are not decided: by group and partition, the producers that hold them.
-  private typealias Held = [String: [PartitionID: Set<Int64>]]
+  typealias Held = [String: [PartitionID: Set<Int64>]]
 
-  private struct State {
+  struct State {
     var committed: [String: [PartitionID: CommittedOffset]]
     var pending: [Pending] = []
     var held: Held = [:]
@@ -26,15 +23,19 @@ final class OffsetStore: Sendable {
     /// The groups that had members once: when the last one left, or nil while there are some.
     var emptiedAt: [String: Int64?] = [:]
     var isWriting = false
+    /// Called, once, when nothing is being written any more.
+    var whenWritten: [@Sendable () -> Void] = []
+    /// How long the last transaction took, in milliseconds.
+    var lastWriteTook: Int64 = 0
     var isShutDown = false
   }
 
-  private let state: Mutex<State>
-  private let metadata: MetadataStore
-  private let topics: TopicTable
-  private let time: TimeSource
-  private let isReadOnly: Bool
-  private let writer = WorkerPool(threads: 1)
+  let state: Mutex<State>
+  let metadata: MetadataStore
+  let topics: TopicTable
+  let time: TimeSource
+  let isReadOnly: Bool
+  let writer = WorkerPool(threads: 1)
 
   init(
     metadata: MetadataStore, topics: TopicTable, committed: [String: [PartitionID: CommittedOffset]],
@@ -75,9 +76,11 @@ final class OffsetStore: Sendable {
 
   // MARK: Committing
 
-  /// Has the offsets written; `completion` is called when they are on the disk, on the writer's thread.
+  /// Has the offsets written; `completion` is called when they are on the disk, on the thread that wrote them.
+  ///
+  /// - Parameter caller: whether this thread may be the one.
   func commit(
-    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata],
+    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata], by caller: Caller = .goesOn,
     completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     let stored = try stored(offsets)
@@ -88,7 +91,7 @@ final class OffsetStore: Sendable {
       guard state.held[group] != nil else { return }
       for id in stored.keys { state.held[group]?[id] = nil }
     }
-    try write(change, completion: completion)
+    try write(change, by: caller, completion: completion)
   }
 
   /// The offsets as they are stored.
@@ -113,105 +116,6 @@ final class OffsetStore: Sendable {
         offset: offset.offset, leaderEpoch: offset.leaderEpoch, metadata: offset.metadata, committedAt: now)
     }
     return stored
-  }
-
-  /// Has a change written, after all that was given before it, in one SQLite transaction with what waits beside it.
-  ///
-  /// - Parameter completion: called when it is on the disk, on the writer's thread.
-  func write(
-    _ change: MetadataChange, completion: @escaping @Sendable (EventLogError?) -> Void
-  ) throws(EventLogError) {
-    let pending = Pending(change: change, completion: completion)
-    let mustStart = try state.withLock { state throws(EventLogError) -> Bool in
-      guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
-      state.pending.append(pending)
-      defer { state.isWriting = true }
-      return !state.isWriting
-    }
-    if mustStart { writer.submit { self.write() } }
-  }
-
-  /// The same, blocking this thread until the offsets are on the disk.
-  func commitAndWait(_ group: String, _ offsets: [TopicPartition: OffsetAndMetadata]) throws(EventLogError) {
-    let latch = Latch()
-    let failure = FailureBox()
-    try commit(group, offsets) { error in
-      failure.set(error)
-      latch.open()
-    }
-    latch.wait()
-    if let error = failure.get() { throw error }
-  }
-
-  /// Keeps a group's generation, with the next commit or by itself.
-  func noteGeneration(_ group: String, _ generation: Int32, assignor: String?) {
-    guard !isReadOnly else { return }
-    let emptiedAt = assignor == nil ? time.wallMilliseconds() : nil
-    let mustStart = state.withLock { state -> Bool in
-      guard !state.isShutDown else { return false }
-      state.emptiedAt[group] = .some(emptiedAt)
-      state.generations[group] = GroupMetadata(
-        id: group, generation: generation, protocolName: assignor, emptiedAt: emptiedAt)
-      defer { state.isWriting = true }
-      return !state.isWriting
-    }
-    if mustStart { writer.submit { self.write() } }
-  }
-
-  private func write() {
-    while true {
-      let (batch, generations) = state.withLock { state -> ([Pending], [GroupMetadata]) in
-        defer {
-          state.pending = []
-          state.generations = [:]
-        }
-        if state.pending.isEmpty, state.generations.isEmpty { state.isWriting = false }
-        return (state.pending, Array(state.generations.values))
-      }
-      guard !batch.isEmpty || !generations.isEmpty else { return }
-      // A partition whose disk failed is no reason to refuse the commits of others.
-      var durable: [Pending] = []
-      var failures: [EventLogError?] = []
-      for commit in batch {
-        do throws(EventLogError) {
-          try syncLogs(commit)
-          durable.append(commit)
-          failures.append(nil)
-        } catch {
-          failures.append(error)
-        }
-      }
-      var failure: EventLogError?
-      do throws(EventLogError) {
-        var all = MetadataChange()
-        for commit in durable { all.append(commit.change) }
-        try metadata.write(all)
-        if !generations.isEmpty { try metadata.save(generations) }
-      } catch {
-        failure = error
-      }
-      if failure == nil {
-        state.withLock { state in
-          for commit in durable {
-            for (group, offsets) in commit.change.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
-          }
-        }
-      }
-      // In the order of the calls, also where one in the middle failed.
-      for (commit, error) in zip(batch, failures) { commit.completion(error ?? failure) }
-    }
-  }
-
-  private func syncLogs(_ commit: Pending) throws(EventLogError) {
-    for (id, offset) in commit.change.offsets.flatMap(\.offsets) {
-      guard let name = topics.name(of: id.topic), let topic = topics.find(name),
-        id.partition < topic.partitions.count,
-        case .log(let log) = topic.partitions[id.partition]
-      else { continue }
-      // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
-      let needed = min(offset.offset, log.logEndOffset)
-      if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
-    }
   }
 
   // MARK: Within transactions
@@ -341,17 +245,5 @@ final class OffsetStore: Sendable {
         state.committed[group] = state.committed[group]?.filter { $0.key.topic != topic }
       }
     }
-  }
-
-  /// Whether nothing is being written.
-  var isIdle: Bool { writer.isIdle }
-
-  /// Calls `callback` once that is so.
-  func whenIdle(_ callback: @escaping @Sendable () -> Void) { writer.whenIdle(callback) }
-
-  /// Writes what waits, and takes nothing more.
-  func shutDown() {
-    state.withLock { $0.isShutDown = true }
-    writer.shutDown()
   }
 }

@@ -14,8 +14,8 @@ struct ActiveSegment {
   var reserved: Int
   /// Up to where may be stored: what is reserved, or as much of it as was filled with zeros.
   var ready = 0
-  /// Whether what the last sync made durable was little, so that the next one is better prepared for.
-  var isSyncedOften = false
+  /// How far ahead is filled with zeros: as far as some syncs like the last one, or 0 where that one made much durable.
+  var zerosAhead = 0
   /// Bytes that the mapping could hold.
   var capacity = Int.max
   /// Bytes that a sync has made durable.
@@ -93,8 +93,8 @@ struct ActiveSegment {
   /// Has room for `count` more bytes. What fails here has changed nothing.
   mutating func makeReady(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
     try reserve(count, context, limit: limit)
-    if position - synced > Self.fastBytes { isSyncedOften = false }
-    guard isSyncedOften, count <= Self.zeroStep else {
+    if position - synced > Self.fastBytes { zerosAhead = 0 }
+    guard count <= zerosAhead else {
       ready = reserved
       return
     }
@@ -115,7 +115,7 @@ struct ActiveSegment {
     from start: Int, to needed: Int, _ context: StoreContext
   ) throws(EventLogError) -> Int {
     let page = 4096
-    let end = min(reserved, max(needed, start + Self.zeroStep) / page * page + page)
+    let end = min(reserved, max(needed, start + zerosAhead) / page * page + page)
     let file = try openFile(context)
     defer { if descriptor == nil { context.fileSystem.close(file) } }
     var next = start
@@ -129,8 +129,11 @@ struct ActiveSegment {
   }
 
   private static let zeros = [UInt8](repeating: 0, count: 4096)
-  /// A few syncs' worth, and little enough that filling it holds nobody up.
-  private static let zeroStep = 64 << 10
+  /// A sync makes little durable with so many bytes or fewer.
+  private static let fewBytes = 64 << 10
+  /// Enough syncs that one of them which is slower hardly counts, and little enough that filling it holds nobody up.
+  private static let syncsAhead = 32
+  private static let zerosAheadRange = 64 << 10...1 << 20
 
   /// Reserves room for `count` more bytes. What fails here has changed nothing.
   private mutating func reserve(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
@@ -170,7 +173,10 @@ struct ActiveSegment {
       mapping?.preferLargePages(false, behind: self.position)
       usesLargePages = false
     }
-    isSyncedOften = position - synced <= Self.zeroStep
+    let bytes = position - synced
+    zerosAhead =
+      bytes > Self.fewBytes
+      ? 0 : min(max(bytes * Self.syncsAhead, Self.zerosAheadRange.lowerBound), Self.zerosAheadRange.upperBound)
     synced = position
   }
 

@@ -24,7 +24,7 @@ extension PartitionLog {
       segment: segment,
       index: IndexBuilder(baseOffset: files.baseOffset, interval: state.configuration.indexIntervalBytes),
       firstBatchTimestamp: nil, rollJitter: Self.jitter(state.configuration, topicPartition, context.random),
-      position: 0, reserved: 0, isSyncedOften: old.isSyncedOften, synced: 0, isIndexDirty: true)
+      position: 0, reserved: 0, zerosAhead: old.zerosAhead, synced: 0, isIndexDirty: true)
     state.hasNewNames = true
     replaceSegments(segments + [segment])
     // In the background: trimming, indexes, the sync that lets the recovery point move on.

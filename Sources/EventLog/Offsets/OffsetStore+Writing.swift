@@ -1,0 +1,189 @@
+internal import MetadataStore
+internal import RecordFormat
+internal import SegmentStore
+
+// All changes that wait go into one SQLite transaction. Before that, the logs are synced up to the offsets: nothing in SQLite
+// points past what the logs hold durably.
+
+extension OffsetStore {
+  /// What the thread may do that has something to be written.
+  enum Caller {
+    /// Go on; a thread of the store's own writes.
+    case goesOn
+    /// Write it, where nobody else does and the disk is quick: to wake another thread and be woken by it takes about as long
+    /// as a quick disk's sync. Of a broker's callers at most one at a time does so.
+    case waitsBriefly
+    /// Write it, where nobody else does, however long it takes.
+    case waits
+  }
+
+  /// What a disk may take for a transaction, in milliseconds, to be a quick one.
+  private static let brief: Int64 = 2
+
+  /// Has a change written, after all that was given before it, in one SQLite transaction with what waits beside it.
+  ///
+  /// - Parameter completion: called when it is on the disk, on the thread that wrote it.
+  func write(
+    _ change: MetadataChange, by caller: Caller = .goesOn, completion: @escaping @Sendable (EventLogError?) -> Void
+  ) throws(EventLogError) {
+    enum Role { case joins, hands, writes }
+    let mayWrite = caller == .waits || (caller == .waitsBriefly && logsAreSynced(change))
+    let pending = Pending(change: change, completion: completion)
+    let role = try state.withLock { state throws(EventLogError) -> Role in
+      guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
+      state.pending.append(pending)
+      guard !state.isWriting else { return .joins }
+      state.isWriting = true
+      return mayWrite && (caller == .waits || state.lastWriteTook < Self.brief) ? .writes : .hands
+    }
+    switch role {
+    case .joins: break
+    case .hands: writer.submit { self.writeAll() }
+    case .writes:
+      writeOnce()
+      // Those who came meanwhile are not this caller's business.
+      if !endWriting() { writer.submit { self.writeAll() } }
+    }
+  }
+
+  /// Has offsets written, and blocks this thread until they are on the disk.
+  func commitAndWait(_ group: String, _ offsets: [TopicPartition: OffsetAndMetadata]) throws(EventLogError) {
+    let latch = Latch()
+    let failure = FailureBox()
+    try commit(group, offsets, by: .waits) { error in
+      failure.set(error)
+      latch.open()
+    }
+    latch.wait()
+    if let error = failure.get() { throw error }
+  }
+
+  /// Keeps a group's generation, with the next commit or by itself.
+  func noteGeneration(_ group: String, _ generation: Int32, assignor: String?) {
+    guard !isReadOnly else { return }
+    let emptiedAt = assignor == nil ? time.wallMilliseconds() : nil
+    let mustStart = state.withLock { state -> Bool in
+      guard !state.isShutDown else { return false }
+      state.emptiedAt[group] = .some(emptiedAt)
+      state.generations[group] = GroupMetadata(
+        id: group, generation: generation, protocolName: assignor, emptiedAt: emptiedAt)
+      defer { state.isWriting = true }
+      return !state.isWriting
+    }
+    if mustStart { writer.submit { self.writeAll() } }
+  }
+
+  // MARK: By whoever writes, which `isWriting` says
+
+  private func writeAll() {
+    repeat { writeOnce() } while !endWriting()
+  }
+
+  /// Ends the writing, unless there is more to write.
+  private func endWriting() -> Bool {
+    let calls = state.withLock { state -> [@Sendable () -> Void]? in
+      guard state.pending.isEmpty, state.generations.isEmpty else { return nil }
+      state.isWriting = false
+      defer { state.whenWritten = [] }
+      return state.whenWritten
+    }
+    guard let calls else { return false }
+    for call in calls { call() }
+    return true
+  }
+
+  /// One transaction with all that waits.
+  private func writeOnce() {
+    let (batch, generations) = state.withLock { state -> ([Pending], [GroupMetadata]) in
+      defer {
+        state.pending = []
+        state.generations = [:]
+      }
+      return (state.pending, Array(state.generations.values))
+    }
+    // A partition whose disk failed is no reason to refuse the commits of others.
+    var durable: [Pending] = []
+    var failures: [EventLogError?] = []
+    for commit in batch {
+      do throws(EventLogError) {
+        try syncLogs(commit.change)
+        durable.append(commit)
+        failures.append(nil)
+      } catch {
+        failures.append(error)
+      }
+    }
+    let start = time.monotonicMilliseconds()
+    var failure: EventLogError?
+    do throws(EventLogError) {
+      var all = MetadataChange()
+      for commit in durable { all.append(commit.change) }
+      try metadata.write(all)
+      if !generations.isEmpty { try metadata.save(generations) }
+    } catch {
+      failure = error
+    }
+    let took = time.monotonicMilliseconds() - start
+    state.withLock { state in
+      state.lastWriteTook = took
+      guard failure == nil else { return }
+      for commit in durable {
+        for (group, offsets) in commit.change.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
+      }
+    }
+    // In the order of the calls, also where one in the middle failed.
+    for (commit, error) in zip(batch, failures) { commit.completion(error ?? failure) }
+  }
+
+  private func syncLogs(_ change: MetadataChange) throws(EventLogError) {
+    for (id, offset) in change.offsets.flatMap(\.offsets) {
+      guard let log = log(id) else { continue }
+      // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
+      let needed = min(offset.offset, log.logEndOffset)
+      if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
+    }
+  }
+
+  private func logsAreSynced(_ change: MetadataChange) -> Bool {
+    change.offsets.flatMap(\.offsets).allSatisfy { id, offset in
+      guard let log = log(id) else { return true }
+      return log.durableOffset >= min(offset.offset, log.logEndOffset)
+    }
+  }
+
+  private func log(_ id: PartitionID) -> PartitionLog? {
+    guard let name = topics.name(of: id.topic), let topic = topics.find(name), id.partition < topic.partitions.count,
+      case .log(let log) = topic.partitions[id.partition]
+    else { return nil }
+    return log
+  }
+
+  // MARK: The end
+
+  /// Whether nothing is being written.
+  var isIdle: Bool { writer.isIdle && state.withLock { !$0.isWriting } }
+
+  /// Calls `callback` once that is so.
+  func whenIdle(_ callback: @escaping @Sendable () -> Void) {
+    writer.whenIdle { self.whenWritten(callback) }
+  }
+
+  private func whenWritten(_ callback: @escaping @Sendable () -> Void) {
+    let isWriting = state.withLock { state -> Bool in
+      guard state.isWriting else { return false }
+      state.whenWritten.append(callback)
+      return true
+    }
+    if !isWriting { callback() }
+  }
+
+  /// Writes what waits, and takes nothing more.
+  func shutDown() {
+    state.withLock { $0.isShutDown = true }
+    writer.shutDown()
+    // A caller may be writing on its own thread.
+    let latch = Latch()
+    whenWritten { latch.open() }
+    latch.wait()
+  }
+}
