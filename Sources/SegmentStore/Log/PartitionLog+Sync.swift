@@ -218,16 +218,17 @@ extension PartitionLog {
     }
   }
 
-  /// Those whom the last sync served are about to append again: given a moment, they share the next one, where each that
-  /// came too late would wait for two.
+  /// Gives those whom the last sync served the moment that `SyncGathering` allows.
   private func gatherWaiters() {
-    let expected = state.withLock { $0.lastServed }
-    guard expected > 1 else { return }
+    guard let (expected, patience) = state.withLock({ $0.gathering.begin() }) else { return }
+    let start = context.time.monotonicNanoseconds()
     for _ in 0..<200 {
       // Not by the lock, which those who come have need of.
       if syncWaiterCount.load(ordering: .relaxed) >= expected { return }
+      if context.time.monotonicNanoseconds() - start > patience { break }
       sched_yield()
     }
+    state.withLock { $0.gathering.wasInVain() }
   }
 
   /// What one sync is to make durable.
@@ -248,6 +249,7 @@ extension PartitionLog {
       return Work(target: state.nextOffset, rolled: state.rolled, active: state.active, hasNewNames: names)
     }
     var failure: EventLogError?
+    let start = context.time.monotonicNanoseconds()
     do throws(EventLogError) {
       try makeDurable(work)
     } catch {
@@ -258,8 +260,10 @@ extension PartitionLog {
       ).at(topicPartition)
       SyncFailureMark(directory: directory).make(context.fileSystem)
     }
+    let took = context.time.monotonicNanoseconds() - start
     state.withLock { state in
       state.isCallingBack = true
+      state.gathering.syncTook(took)
       if let failure {
         state.failure = state.failure ?? failure
         state.hasNewNames = state.hasNewNames || work.hasNewNames
@@ -291,7 +295,7 @@ extension PartitionLog {
         let durable = failure == nil ? state.durableOffset : .max
         let served = state.takeWaiters(upTo: durable)
         syncWaiterCount.store(state.syncWaiters.count, ordering: .relaxed)
-        if isFirst, !served.isEmpty { state.lastServed = served.count }
+        if isFirst, !served.isEmpty { state.gathering.served(served.count, left: state.syncWaiters.count) }
         state.isCallingBack = !served.isEmpty
         return served
       }

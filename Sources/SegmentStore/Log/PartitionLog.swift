@@ -73,8 +73,7 @@ package final class PartitionLog: Sendable {
     var isCallingBack = false
     /// Called, under the lock, when the running sync has ended and no other follows at once.
     var whenSyncEnds: [@Sendable () -> Void] = []
-    /// How many waited for the last sync that anybody waited for.
-    var lastServed = 0
+    var gathering = SyncGathering()
     /// When something was last made durable, for `flush.ms`.
     var lastFlush: Int64
     /// Where the log ended at the last checkpoint.

@@ -19,6 +19,18 @@ package enum TimeSource: Sendable {
     }
   }
 
+  /// The same clock in nanoseconds, for what takes less than a millisecond.
+  package func monotonicNanoseconds() -> Int64 {
+    switch self {
+    case .system:
+      var now = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      return Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+    case .manual(let time):
+      return time.monotonic.load(ordering: .acquiring).multipliedReportingOverflow(by: 1_000_000).partialValue
+    }
+  }
+
   /// Milliseconds of a clock that never goes back: intervals and deadlines.
   package func monotonicMilliseconds() -> Int64 {
     switch self {
