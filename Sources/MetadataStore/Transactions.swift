@@ -81,9 +81,15 @@ package struct MetadataChange: Sendable {
 
   package init() {}
 
-  /// Adds what is to be written after this.
+  /// Adds what is to be written after this. Of a group that commits again and again, the last offset of each partition is left.
   package mutating func append(_ other: MetadataChange) {
-    offsets += other.offsets
+    for commit in other.offsets {
+      if let last = offsets.indices.last, offsets[last].group == commit.group {
+        offsets[last].offsets.merge(commit.offsets) { $1 }
+      } else {
+        offsets.append(commit)
+      }
+    }
     transactions += other.transactions
     expired += other.expired
   }

@@ -78,7 +78,7 @@ enum Child {
   private static func partitions(_ peer: Peer?, _ directory: String, count: Int, isNew: Bool) throws -> [Double] {
     let payload = Payload(100)
     let before = residentBytes()
-    let rounds = isNew ? 1 : 5
+    let rounds = isNew ? 1 : 50
     if let peer, let open = peer.functions.open_partitions, let append = peer.functions.append_to {
       var store: UnsafeMutableRawPointer?
       let time = seconds { store = open(directory, count) }

@@ -25,6 +25,10 @@ enum Path: String, CaseIterable {
   /// The same with acks=all, and with and without idempotence. What a sync costs the kernel is not counted.
   case durableBatch = "durable-batch"
   case idempotentBatch = "idempotent-batch"
+  /// Each record read as soon as it was appended, alone; with its offset committed by `commitAsync`. The script takes off what
+  /// comes before: `append-one`, and `read-one`.
+  case readOne = "read-one"
+  case commitOne = "commit-one"
   /// `read` and `forEachRecord`. What is read was appended before, in batches of 100, which is counted with it: the
   /// script takes the counts of `append-batch` off.
   case replay
@@ -45,6 +49,8 @@ enum Path: String, CaseIterable {
       for _ in 0..<count {
         try producer.append(to: partition, key: Self.key.span.bytes, value: Self.value.span.bytes)
       }
+    case .readOne, .commitOne:
+      try queue(broker, producer, partition, count)
     case .appendBatch, .durableBatch, .idempotentBatch, .replay:
       let records = (0..<100).map { _ in Record(key: Self.key, value: Self.value) }
       for _ in 0..<(count / 100) { try producer.append(records, to: partition) }
@@ -52,6 +58,22 @@ enum Path: String, CaseIterable {
     if self == .replay { try replay(broker, partition, count) }
     // The process ends here without closing: what that costs does not depend on the records in a way that repeats.
     exit(0)
+  }
+
+  private func queue(_ broker: Broker, _ producer: Producer, _ partition: TopicPartition, _ count: Int) throws {
+    var configuration = ConsumerConfiguration()
+    configuration.group = "g"
+    configuration.enableAutoCommit = false
+    let consumer = try broker.consumer(configuration)
+    try consumer.assign([partition])
+    try consumer.seekToBeginning()
+    var seen = 0
+    for _ in 0..<count {
+      try producer.append(to: partition, key: Self.key.span.bytes, value: Self.value.span.bytes)
+      for batch in try consumer.read().batches { seen += batch.count }
+      if self == .commitOne { try consumer.commitAsync() }
+    }
+    precondition(seen == count)
   }
 
   private func replay(_ broker: Broker, _ partition: TopicPartition, _ count: Int) throws {

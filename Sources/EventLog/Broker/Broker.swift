@@ -85,7 +85,7 @@ public final class Broker: Sendable {
     topicTable = table
     let metadata = opened.metadata
     offsets = OffsetStore(
-      metadata: metadata, topics: table, committed: opened.committed, groups: opened.groups, time: time,
+      metadata: metadata, topics: table, committed: opened.committed, groups: opened.groups, context: context,
       isReadOnly: isReadOnly)
     producerIDs = ProducerIDs(metadata, opened.producerIDs)
     namedProducers = NamedProducers(opened.namedProducers, metadata, producerIDs, context)

@@ -46,6 +46,9 @@ struct CommitCallbacks {
   private var nextNumber = 0
   private var isRunning = false
 
+  /// Whether nobody is to be told of anything.
+  var isEmpty: Bool { entries.isEmpty }
+
   mutating func add(_ call: @escaping @Sendable (EventLogError?) -> Void) -> Int {
     nextNumber += 1
     entries.append(Entry(number: nextNumber, call: call))

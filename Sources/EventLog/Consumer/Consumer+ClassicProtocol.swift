@@ -8,7 +8,7 @@ extension Consumer {
     if !state.withLock({ $0.membership.isJoining }) {
       try await prepareToJoin(subscription, isCooperative: isCooperative)
     }
-    let (membership, owned) = state.withLock { ($0.membership, $0.positions.keys.sorted()) }
+    let (membership, owned) = state.withLock { ($0.membership, $0.positions.partitions.sorted()) }
     let signal = signal
     let request = JoinRequest(
       memberID: membership.memberID, instanceID: configuration.groupInstanceID, subscription: subscription,
@@ -41,7 +41,7 @@ extension Consumer {
     let isMember = state.withLock { $0.membership.memberID != nil }
     if isMember {
       if configuration.enableAutoCommit { await commitBeforeRebalance() }
-      var given = state.withLock { Set($0.positions.keys) }
+      var given = state.withLock { Set($0.positions.partitions) }
       if isCooperative {
         let topics = subscription.resolve(broker.topicTable.partitionCounts())
         given = given.filter { !topics.contains($0.topic) }.union(outdated())
@@ -54,7 +54,7 @@ extension Consumer {
   /// Before this member leaves in the middle of a rebalance: learns what it has, so that it can still commit that.
   func catchUpBeforeLeaving() async throws {
     guard let group = configuration.group else { return }
-    let (membership, owned) = state.withLock { ($0.membership, Set($0.positions.keys)) }
+    let (membership, owned) = state.withLock { ($0.membership, Set($0.positions.partitions)) }
     guard membership.isJoining, let memberID = membership.memberID else { return }
     if let assignment = broker.groups.catchUp(group, memberID) {
       try await accept(

@@ -33,7 +33,7 @@ extension Consumer {
     _ offsets: [TopicPartition: OffsetAndMetadata], timeout: Duration, isCalled: Bool
   ) async throws {
     let shot = OneShot<Void>()
-    try startCommit(offsets, isCalled: isCalled, by: .waitsBriefly) { error in
+    try startCommit(offsets, isCalled: isCalled, awaitedBy: .callerBriefly) { error in
       shot.complete(error.map { .failure($0) } ?? .success(()))
     }
     if isCalled { state.withLock { $0.hasUncommitted = true } }
@@ -84,7 +84,7 @@ extension Consumer {
     }
     runCommitCallbacks()
     let interceptors = interceptors
-    guard completion != nil || interceptors != nil else { return start(offsets, isCalled: true) { _ in } }
+    guard completion != nil || interceptors != nil else { return start(offsets, isCalled: true, nil) }
     let number = state.withLock { state in
       state.callbacks.add { error in
         if error == nil { interceptors?.onCommit(offsets) }
@@ -100,16 +100,18 @@ extension Consumer {
     signal.wake()
   }
 
-  /// Starts a commit, and goes on; whatever becomes of it, `completion` is told.
+  /// Starts a commit, and goes on; whatever becomes of it, `completion` is told, if there is one.
   private func start(
-    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool,
-    _ completion: @escaping @Sendable (EventLogError?) -> Void
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, _ completion: (@Sendable (EventLogError?) -> Void)?
   ) {
-    guard !offsets.isEmpty else { return completion(nil) }
+    guard !offsets.isEmpty else {
+      completion?(nil)
+      return
+    }
     do throws(EventLogError) {
-      try startCommit(offsets, isCalled: isCalled, completion)
+      try startCommit(offsets, isCalled: isCalled, awaitedBy: .another, completion)
     } catch {
-      completion(error)
+      completion?(error)
     }
   }
 
@@ -163,7 +165,7 @@ extension Consumer {
   }
 
   /// Whether positions are committed by themselves.
-  private var commitsByItself: Bool {
+  var commitsByItself: Bool {
     configuration.enableAutoCommit && configuration.group != nil && !broker.isReadOnly
   }
 
@@ -211,9 +213,10 @@ extension Consumer {
     // Of what a loop was not given yet, nothing counts as read. Not under the lock: this may be the loop's last reference.
     let unread = state.withLock { $0.loop }?.unread ?? [:]
     return state.withLock { state in
-      var result: [TopicPartition: OffsetAndMetadata] = [:]
-      for (topicPartition, position) in state.positions {
+      var result = [TopicPartition: OffsetAndMetadata](minimumCapacity: state.positions.slots.count)
+      for position in state.positions.slots {
         guard let offset = position.offset else { continue }
+        let topicPartition = position.topicPartition
         result[topicPartition] = OffsetAndMetadata(
           min(offset, unread[topicPartition] ?? .max), leaderEpoch: position.leaderEpoch)
       }
@@ -228,12 +231,14 @@ extension Consumer {
     return group
   }
 
-  /// - Parameter isCalled: whether the user asked for it, who is told to poll first where the group is dividing its
-  ///   partitions. What the consumer commits by itself is what it still has.
-  /// - Parameter caller: whether this thread may write it.
+  /// - Parameters:
+  ///   - isCalled: whether the user asked for it, who is told to poll first where the group is dividing its partitions. What
+  ///     the consumer commits by itself is what it still has.
+  ///   - waiter: who waits for the completion.
+  ///   - completion: nil where nobody is to be told.
   private func startCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, by caller: OffsetStore.Caller = .goesOn,
-    _ completion: @escaping @Sendable (EventLogError?) -> Void
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, awaitedBy waiter: OffsetStore.Waiter,
+    _ completion: (@Sendable (EventLogError?) -> Void)?
   ) throws(EventLogError) {
     let group = try requireGroup()
     let (membership, isMember) = try state.withLock { state throws(EventLogError) -> (GroupMembership, Bool) in
@@ -260,9 +265,10 @@ extension Consumer {
     let fitting = FittingOffsets(offsets, limit: broker.configuration.offsetMetadataMaxBytes)
     if let refusal = fitting.refusal, fitting.offsets.isEmpty { throw refusal }
     let commits = commits
+    guard let completion else { return try broker.offsets.commitInBackground(group, fitting.offsets, commits) }
     commits.begin()
     do throws(EventLogError) {
-      try broker.offsets.commit(group, fitting.offsets, by: caller) { error in
+      try broker.offsets.commit(group, fitting.offsets, awaitedBy: waiter) { error in
         completion(error ?? fitting.refusal)
         commits.end()
       }

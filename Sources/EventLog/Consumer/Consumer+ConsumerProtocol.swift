@@ -4,7 +4,7 @@ extension Consumer {
   /// One step towards what a group of KIP-848's protocol gives this member: lets go of what is not its own any more, or
   /// takes what is new. True where that may call for another step.
   func reconcile(_ group: String, _ subscription: GroupSubscription) async throws -> Bool {
-    let (membership, owned) = state.withLock { ($0.membership, Set($0.positions.keys)) }
+    let (membership, owned) = state.withLock { ($0.membership, Set($0.positions.partitions)) }
     let stale = outdated()
     if !stale.isEmpty { try await revoke(stale.sorted()) }
     let held = owned.subtracting(stale)

@@ -51,7 +51,7 @@ extension Consumer {
     let (lost, listener) = state.withLock { state -> ([TopicPartition], (any RebalanceListener)?) in
       state.membership = GroupMembership(mustJoin: true)
       if isFenced { state.fenced = error }
-      return (state.positions.keys.sorted(), state.listener)
+      return (state.positions.partitions.sorted(), state.listener)
     }
     defer { drop(lost) }
     if !lost.isEmpty, let listener { try await inCallback { try await listener.partitionsLost(lost, from: self) } }
@@ -80,8 +80,7 @@ extension Consumer {
       for topicPartition in partitions where state.positions[topicPartition] == nil {
         // One that was deleted meanwhile comes with the next rebalance, or never.
         guard let partition = try? broker.partition(topicPartition) else { continue }
-        state.positions[topicPartition] = PartitionPosition(partition)
-        state.order.append(topicPartition)
+        state.positions.append(PartitionPosition(topicPartition, partition))
       }
       watch(&state)
       return state.listener
@@ -93,8 +92,7 @@ extension Consumer {
     guard !partitions.isEmpty else { return }
     let gone = Set(partitions)
     state.withLock { state in
-      for partition in gone { state.positions[partition] = nil }
-      state.order.removeAll(where: gone.contains)
+      state.positions.remove(gone)
       watch(&state)
     }
   }
@@ -103,10 +101,10 @@ extension Consumer {
   func outdated() -> Set<TopicPartition> {
     state.withLock { state in
       Set(
-        state.positions.compactMap { topicPartition, position in
+        state.positions.slots.compactMap { position in
           guard case .log(let log) = position.partition else { return nil }
-          if case .log(let current)? = try? broker.partition(topicPartition), current === log { return nil }
-          return topicPartition
+          if case .log(let current)? = try? broker.partition(position.topicPartition), current === log { return nil }
+          return position.topicPartition
         })
     }
   }
@@ -114,7 +112,9 @@ extension Consumer {
   /// Leaves the group in Kafka's order: what was held is revoked, or, where the group went on already, lost.
   func leaveGroup() async throws {
     guard let group = configuration.group, state.withLock({ $0.subscription.ofGroup != nil }) else { return }
-    let (membership, owned, listener) = state.withLock { ($0.membership, $0.positions.keys.sorted(), $0.listener) }
+    let (membership, owned, listener) = state.withLock {
+      ($0.membership, $0.positions.partitions.sorted(), $0.listener)
+    }
     defer {
       drop(owned)
       if let memberID = state.withLock({ state in

@@ -11,11 +11,38 @@ extension Consumer {
   ///   `auto.offset.reset` is none; `corruptMessage` for a damaged batch, at which the position stays: seek past it to go
   ///   on; `wakeup`; `CancellationError`; what the listener throws.
   public func poll(timeout: Duration = .seconds(1)) async throws -> ConsumerRecords {
+    if let records = try pollAtOnce() { return records }
     try refuseInCallback("poll()")
     return try await exclusively {
       let records = try await pollOnce(timeout: timeout)
       return interceptors?.onConsume(records) ?? records
     }
+  }
+
+  /// The short way of a poll that has only to read: what it finds; nil where it has more to do or finds nothing.
+  private func pollAtOnce() throws(EventLogError) -> ConsumerRecords? {
+    guard interceptors == nil, !Task.isCancelled, tryExclusively() else { return nil }
+    defer { endExclusively() }
+    try broker.requireOpen()
+    return hasOnlyToRead() ? try fetch(acceptsFewBytes: false) : nil
+  }
+
+  /// Whether nobody has woken the consumer or is to be told of a commit, no commit is due, and its group has nothing for it.
+  private func hasOnlyToRead() -> Bool {
+    guard !isWokenUp else { return false }
+    let now = commitsByItself ? broker.context.time.monotonicMilliseconds() : .min
+    let (isReady, member) = state.withLock { state -> (Bool, (id: String, generation: Int32)?) in
+      guard !state.isClosed, state.callbacks.isEmpty, now < state.nextAutoCommit ?? .max else { return (false, nil) }
+      guard case .group = state.subscription else { return (true, nil) }
+      guard state.fenced == nil, !state.membership.mustJoin, let id = state.membership.memberID else {
+        return (false, nil)
+      }
+      return (true, (id, state.membership.generation))
+    }
+    guard isReady, let member, let group = configuration.group else { return isReady }
+    let mustAct = try? broker.groups.touch(
+      group, member.id, instanceID: configuration.groupInstanceID, generation: member.generation)
+    return mustAct == false
   }
 
   /// A poll, by a task that has the consumer to itself.
@@ -69,7 +96,7 @@ extension Consumer {
   }
 
   /// Records of the partitions in turn; nil where there are none, or fewer bytes than `fetch.min.bytes`.
-  private func fetch(acceptsFewBytes: Bool) throws -> ConsumerRecords? {
+  private func fetch(acceptsFewBytes: Bool) throws(EventLogError) -> ConsumerRecords? {
     try state.withLock { state throws(EventLogError) -> ConsumerRecords? in
       try requireOpen(state)
       if case .none = state.subscription {
@@ -81,26 +108,22 @@ extension Consumer {
       var batches: [ConsumerBatch] = []
       var room = configuration.maxPollRecords
       var bytes = configuration.fetchMaxBytes
-      var delivered: [TopicPartition] = []
-      for topicPartition in state.order where room > 0 {
-        guard var position = state.positions[topicPartition], !position.isPaused else { continue }
-        defer { state.positions[topicPartition] = position }
+      var delivered: [Int] = []
+      for slot in state.positions.order where room > 0 {
+        guard !state.positions.slots[slot].isPaused else { continue }
         guard bytes > 0 || batches.isEmpty else { break }
         do throws(EventLogError) {
-          let isUnknown = position.offset == nil
-          let offset = try resolve(&position, topicPartition)
+          let isUnknown = state.positions.slots[slot].offset == nil
+          let offset = try resolve(&state.positions.slots[slot])
           if isUnknown { state.hasUncommitted = true }
-          let fetched = try position.fetch(
-            topicPartition, from: offset, limit: room, maxBytes: bytes, minimumOneBatch: batches.isEmpty, configuration)
-          position.offset = fetched.nextOffset
+          let fetched = try state.positions.slots[slot].fetch(
+            into: &batches, from: offset, limit: room, maxBytes: bytes, configuration)
           bytes -= fetched.bytes
-          guard let last = fetched.batches.last else { continue }
-          position.leaderEpoch = last.leaderEpoch
-          batches += fetched.batches
-          room -= fetched.batches.reduce(0) { $0 + $1.count }
-          delivered.append(topicPartition)
+          guard fetched.records > 0 else { continue }
+          room -= fetched.records
+          if state.positions.order.count > 1 { delivered.append(slot) }
         } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
-          position.seek(configuration.autoOffsetReset)
+          state.positions.slots[slot].seek(configuration.autoOffsetReset)
           signal.wake()
         } catch  where error.code == .unstableOffsetCommit {
           // Woken when the transaction has ended.
@@ -112,34 +135,22 @@ extension Consumer {
           // What other partitions gave is returned first; the error comes again with the next poll. A damaged partition
           // then waits its turn, so that those behind it get theirs.
           guard batches.isEmpty else { break }
-          if error.code == .corruptMessage { Self.moveToEnd([topicPartition], &state.order) }
+          if error.code == .corruptMessage { state.positions.moveToEnd([slot]) }
           throw error
         }
       }
       guard !batches.isEmpty else { return nil }
       state.hasUncommitted = true
-      Self.moveToEnd(delivered, &state.order)
+      state.positions.moveToEnd(delivered)
       return ConsumerRecords(batches)
     }
   }
 
-  private static func moveToEnd(_ partitions: [TopicPartition], _ order: inout [TopicPartition]) {
-    // Mostly these are the first ones.
-    if order.starts(with: partitions) {
-      order.removeFirst(partitions.count)
-    } else {
-      let set = Set(partitions)
-      order.removeAll(where: set.contains)
-    }
-    order += partitions
-  }
-
   /// The position: as it is, as `seekToBeginning` or `seekToEnd` left it, as the group committed it, or as
   /// `auto.offset.reset` says.
-  func resolve(
-    _ position: inout PartitionPosition, _ topicPartition: TopicPartition
-  ) throws(EventLogError) -> Int64 {
+  func resolve(_ position: inout PartitionPosition) throws(EventLogError) -> Int64 {
     if let offset = position.offset { return offset }
+    let topicPartition = position.topicPartition
     var reset = position.pendingReset
     if reset == nil, let group = configuration.group {
       // With read_committed also what a transaction is about to commit counts (KIP-447).
@@ -177,10 +188,8 @@ extension Consumer {
 
   private func availableBytes(_ state: borrowing State) -> Int {
     var sum = 0
-    for topicPartition in state.order {
-      guard let position = state.positions[topicPartition], !position.isPaused, let offset = position.offset else {
-        continue
-      }
+    for position in state.positions.slots {
+      guard !position.isPaused, let offset = position.offset else { continue }
       if !position.buffered.isEmpty { return .max }
       let fetched = try? position.partition.read(
         from: offset, maxBytes: configuration.fetchMinBytes, minimumOneBatch: true, isolation: configuration.isolation,

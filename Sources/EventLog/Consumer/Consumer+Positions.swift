@@ -27,7 +27,7 @@ extension Consumer {
   /// - Throws: `illegalState` for a partition that the consumer does not have; `noOffsetForPartition`.
   public func position(_ topicPartition: TopicPartition) throws -> Int64 {
     var offset: Int64 = 0
-    try update([topicPartition]) { position throws(EventLogError) in offset = try resolve(&position, topicPartition) }
+    try update([topicPartition]) { position throws(EventLogError) in offset = try resolve(&position) }
     return min(offset, state.withLock { $0.loop }?.unread[topicPartition] ?? .max)
   }
 
@@ -44,7 +44,7 @@ extension Consumer {
 
   /// The partitions that are paused.
   public var paused: Set<TopicPartition> {
-    state.withLock { state in Set(state.positions.filter { $0.value.isPaused }.keys) }
+    state.withLock { state in Set(state.positions.slots.filter(\.isPaused).map(\.topicPartition)) }
   }
 
   /// For each partition, the first record, in the order of offsets, whose timestamp is at least the one given; nil where
@@ -112,11 +112,7 @@ extension Consumer {
       for topicPartition in partitions where state.positions[topicPartition] == nil {
         throw EventLogError(.illegalState, "the consumer does not have this partition").at(topicPartition)
       }
-      for topicPartition in partitions {
-        guard var position = state.positions[topicPartition] else { continue }
-        defer { state.positions[topicPartition] = position }
-        try change(&position)
-      }
+      for topicPartition in partitions { try state.positions.update(topicPartition, change) }
     }
   }
 }

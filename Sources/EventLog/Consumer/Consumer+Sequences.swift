@@ -80,7 +80,7 @@ extension Consumer {
   func loopEnded(unread: [TopicPartition: Int64], inHand: (TopicPartition, Int64)?) {
     state.withLock { state in
       for (topicPartition, offset) in unread where state.positions[topicPartition]?.offset ?? -1 > offset {
-        state.positions[topicPartition]?.seek(to: offset)
+        state.positions.update(topicPartition) { $0.seek(to: offset) }
       }
     }
     var read = currentPositions()

@@ -36,9 +36,7 @@ public final class Consumer: Sendable {
 
   struct State {
     var subscription = Subscription.none
-    var positions: [TopicPartition: PartitionPosition] = [:]
-    /// The partitions in the order in which they are looked at: who delivered goes to the end.
-    var order: [TopicPartition] = []
+    var positions = PartitionPositions()
     var listener: (any RebalanceListener)?
     var membership = GroupMembership()
     /// The loop over `records` or `batches` that is under way.
@@ -166,11 +164,11 @@ public final class Consumer: Sendable {
     state.withLock { state in
       state.subscription = partitions.isEmpty ? .none : .assigned
       let old = state.positions
-      state.positions = [:]
-      for (topicPartition, partition) in found {
-        state.positions[topicPartition] = old[topicPartition] ?? PartitionPosition(partition)
+      state.positions = PartitionPositions()
+      for (topicPartition, partition) in found.sorted(by: { $0.0 < $1.0 })
+      where state.positions[topicPartition] == nil {
+        state.positions.append(old[topicPartition] ?? PartitionPosition(topicPartition, partition))
       }
-      state.order = state.positions.keys.sorted()
       watch(&state)
     }
     signal.wake()
@@ -190,8 +188,7 @@ public final class Consumer: Sendable {
     let memberID = try state.withLock { state throws(EventLogError) -> String? in
       try requireOpen(state)
       state.subscription = .none
-      state.positions = [:]
-      state.order = []
+      state.positions = PartitionPositions()
       watch(&state)
       defer { state.membership = GroupMembership() }
       return state.membership.memberID
@@ -202,7 +199,7 @@ public final class Consumer: Sendable {
   }
 
   /// The partitions that the consumer has now.
-  public var assignment: Set<TopicPartition> { state.withLock { Set($0.positions.keys) } }
+  public var assignment: Set<TopicPartition> { state.withLock { Set($0.positions.partitions) } }
 
   /// The topics that it is subscribed to; of a pattern, those that match it now.
   public var subscription: Set<String> {
@@ -258,8 +255,7 @@ public final class Consumer: Sendable {
       interceptors?.close()
       state.withLock { state in
         state.isClosed = true
-        state.positions = [:]
-        state.order = []
+        state.positions = PartitionPositions()
         watch(&state)
       }
       // Who waits in a poll of another task is told.
@@ -295,12 +291,18 @@ public final class Consumer: Sendable {
   /// that called it.
   func exclusively<T>(_ body: () async throws -> T) async throws -> T {
     if isInCallback { return try await body() }
-    guard !isInUse.exchange(true, ordering: .acquiringAndReleasing) else {
+    guard tryExclusively() else {
       throw EventLogError(.concurrentModification, "another task is using this consumer")
     }
-    defer { isInUse.store(false, ordering: .releasing) }
+    defer { endExclusively() }
     return try await body()
   }
+
+  /// Takes the consumer, unless a task is in one of its calls.
+  func tryExclusively() -> Bool { !isInUse.exchange(true, ordering: .acquiringAndReleasing) }
+  func endExclusively() { isInUse.store(false, ordering: .releasing) }
+
+  var isWokenUp: Bool { wakeups.load(ordering: .acquiring) > 0 }
 
   func throwIfWokenUp() throws(EventLogError) {
     guard wakeups.exchange(0, ordering: .acquiringAndReleasing) > 0 else { return }
@@ -310,7 +312,7 @@ public final class Consumer: Sendable {
   /// Registers the signal with the partitions that there are now.
   func watch(_ state: inout State) {
     var logs: [ObjectIdentifier: PartitionLog] = [:]
-    for position in state.positions.values {
+    for position in state.positions.slots {
       if case .log(let log) = position.partition { logs[ObjectIdentifier(log)] = log }
     }
     for (id, log) in state.watched where logs[id] == nil { log.removeWaiter(signal) }

@@ -3,6 +3,7 @@ internal import SegmentStore
 
 /// A consumer's state for one partition that it was assigned.
 struct PartitionPosition {
+  let topicPartition: TopicPartition
   let partition: Partition
   /// The next offset to return; nil until it is found out.
   var offset: Int64?
@@ -16,7 +17,8 @@ struct PartitionPosition {
   /// Epoch of the last batch that was returned, for the commit.
   var leaderEpoch: Int32?
 
-  init(_ partition: Partition) {
+  init(_ topicPartition: TopicPartition, _ partition: Partition) {
+    self.topicPartition = topicPartition
     self.partition = partition
   }
 
@@ -34,55 +36,72 @@ struct PartitionPosition {
     readPosition = nil
   }
 
-  /// Takes up to `limit` records, from what is buffered or by reading. Does not move the position: `advance` does.
+  /// Takes up to `limit` records, from what is buffered or by reading, and moves on behind them.
   mutating func fetch(
-    _ topicPartition: TopicPartition, from offset: Int64, limit: Int, maxBytes: Int, minimumOneBatch: Bool,
-    _ configuration: ConsumerConfiguration
-  ) throws(EventLogError) -> (batches: [ConsumerBatch], nextOffset: Int64, bytes: Int) {
-    var next = offset
+    into taken: inout [ConsumerBatch], from offset: Int64, limit: Int, maxBytes: Int,
+    _ configuration: borrowing ConsumerConfiguration
+  ) throws(EventLogError) -> (records: Int, bytes: Int) {
     var bytes = 0
     if buffered.isEmpty {
       let fetched = try partition.read(
-        from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes), minimumOneBatch: minimumOneBatch,
+        from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes), minimumOneBatch: taken.isEmpty,
         isolation: configuration.isolation, checksCRC: configuration.checkCRCs, after: readPosition)
       readPosition = fetched.position
       bytes = fetched.sizeInBytes
+      self.offset = fetched.nextOffset
       do throws(EventLogError) {
-        for batch in fetched.batches {
-          let records = try batch.records()
-          let storage = ConsumerBatch.Storage(topicPartition: topicPartition, records: records)
-          let range = max(offset, batch.header.baseOffset)..<batch.header.nextOffset
-          let isKnownGood = configuration.checkCRCs && batch.header.baseOffset >= fetched.encodedHereFrom
-          let count = try isKnownGood && batch.header.isDense ? range.count : Self.count(records, in: range)
-          if count > 0 { buffered.append(ConsumerBatch(storage: storage, offsets: range, count: count)) }
-        }
+        try buffer(fetched, from: offset, checksCRC: configuration.checkCRCs)
       } catch {
         // What came before the damaged batch is returned first; the error comes when it is reached.
-        if buffered.isEmpty {
-          readPosition = nil
+        readPosition = nil
+        guard !buffered.isEmpty else {
+          self.offset = offset
           throw error.at(topicPartition)
         }
-        readPosition = nil
       }
-      if buffered.isEmpty { return ([], fetched.nextOffset, bytes) }
     }
-    var taken: [ConsumerBatch] = []
+    return (take(limit, into: &taken), bytes)
+  }
+
+  private mutating func buffer(
+    _ fetched: FetchedBatches, from offset: Int64, checksCRC: Bool
+  ) throws(EventLogError) {
+    for batch in fetched.batches {
+      let records = try batch.records()
+      let header = batch.header
+      let range = max(offset, header.baseOffset)..<header.nextOffset
+      let isKnownGood = checksCRC && header.baseOffset >= fetched.encodedHereFrom && header.isDense
+      let count = try isKnownGood ? range.count : Self.count(records, in: range)
+      guard count > 0 else { continue }
+      let storage = ConsumerBatch.Storage(topicPartition: topicPartition, records: records)
+      buffered.append(ConsumerBatch(storage: storage, offsets: range, count: count))
+    }
+  }
+
+  /// Takes up to `limit` of the records that are buffered, and says how many.
+  private mutating func take(_ limit: Int, into taken: inout [ConsumerBatch]) -> Int {
     var room = limit
-    while room > 0, let first = buffered.first {
-      if first.count <= room {
-        taken.append(first)
-        buffered.removeFirst()
-        room -= first.count
-        next = first.nextOffset
-      } else {
-        let (head, tail) = Self.split(first, after: room)
-        taken.append(head)
-        buffered[0] = tail
-        room = 0
-        next = head.nextOffset
-      }
+    var whole = 0
+    while whole < buffered.count, buffered[whole].count <= room {
+      room -= buffered[whole].count
+      whole += 1
     }
-    return (taken, next, bytes)
+    if whole == buffered.count, taken.isEmpty {
+      swap(&taken, &buffered)
+    } else {
+      taken += buffered[..<whole]
+      if whole < buffered.count, room > 0 {
+        let (head, tail) = Self.split(buffered[whole], after: room)
+        taken.append(head)
+        buffered[whole] = tail
+        room = 0
+      }
+      buffered.removeFirst(whole)
+    }
+    guard room < limit, let last = taken.last else { return 0 }
+    offset = last.nextOffset
+    leaderEpoch = last.leaderEpoch
+    return limit - room
   }
 
   /// Goes over the records of a batch, so that nobody who iterates over it later can meet a broken one.

@@ -12,6 +12,7 @@ struct FittingOffsets {
   /// - Parameter limit: `offset.metadata.max.bytes`.
   init(_ all: [TopicPartition: OffsetAndMetadata], limit: Int) {
     offsets = all
+    guard all.contains(where: { $0.value.metadata.utf8.count > limit }) else { return }
     var first: TopicPartition?
     for (partition, offset) in all {
       guard let refusal = offset.refusal(for: partition, limit: limit) else { continue }

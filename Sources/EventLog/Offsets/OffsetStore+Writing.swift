@@ -6,35 +6,42 @@ internal import SegmentStore
 // points past what the logs hold durably.
 
 extension OffsetStore {
-  /// What the thread may do that has something to be written.
-  enum Caller {
-    /// Go on; a thread of the store's own writes.
-    case goesOn
-    /// Write it, where nobody else does and the disk is quick: to wake another thread and be woken by it takes about as long
-    /// as a quick disk's sync. Of a broker's callers at most one at a time does so.
-    case waitsBriefly
-    /// Write it, where nobody else does, however long it takes.
-    case waits
+  /// Who waits for a change to be written.
+  enum Waiter {
+    /// It may wait for a moment for what comes next, so that a consumer that commits after each record costs no more than one
+    /// that does so a hundred times a second.
+    case nobody
+    /// Not this thread; a thread of the store's own writes.
+    case another
+    /// This thread, which may write it where nobody else does and the disk is quick: to wake another thread and be woken by it
+    /// takes about as long as a quick disk's sync. Of a broker's callers at most one at a time does so.
+    case callerBriefly
+    /// This thread, which may write it however long it takes.
+    case caller
   }
 
   /// What a disk may take for a transaction, in milliseconds, to be a quick one.
   private static let brief: Int64 = 2
+  /// Milliseconds from one transaction to the next of those that nobody waits for.
+  private static let pause: Int64 = 10
 
   /// Has a change written, after all that was given before it, in one SQLite transaction with what waits beside it.
   ///
   /// - Parameter completion: called when it is on the disk, on the thread that wrote it.
   func write(
-    _ change: MetadataChange, by caller: Caller = .goesOn, completion: @escaping @Sendable (EventLogError?) -> Void
+    _ change: MetadataChange, awaitedBy waiter: Waiter, tracker: CommitTracker? = nil,
+    completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     enum Role { case joins, hands, writes }
-    let mayWrite = caller == .waits || (caller == .waitsBriefly && logsAreSynced(change))
-    let pending = Pending(change: change, completion: completion)
+    let mayWrite = waiter == .caller || (waiter == .callerBriefly && logsAreSynced(change))
+    let pending = Pending(change: change, tracker: tracker, completion: completion)
     let role = try state.withLock { state throws(EventLogError) -> Role in
       guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
       state.pending.append(pending)
-      guard !state.isWriting else { return .joins }
-      state.isWriting = true
-      return mayWrite && (caller == .waits || state.lastWriteTook < Self.brief) ? .writes : .hands
+      if waiter != .nobody { state.isAwaited = true }
+      guard state.mayBegin() else { return .joins }
+      let isBrief = state.pending.count == 1 && state.lastWriteTook < Self.brief
+      return mayWrite && (waiter == .caller || isBrief) ? .writes : .hands
     }
     switch role {
     case .joins: break
@@ -50,7 +57,7 @@ extension OffsetStore {
   func commitAndWait(_ group: String, _ offsets: [TopicPartition: OffsetAndMetadata]) throws(EventLogError) {
     let latch = Latch()
     let failure = FailureBox()
-    try commit(group, offsets, by: .waits) { error in
+    try commit(group, offsets, awaitedBy: .caller) { error in
       failure.set(error)
       latch.open()
     }
@@ -67,8 +74,7 @@ extension OffsetStore {
       state.emptiedAt[group] = .some(emptiedAt)
       state.generations[group] = GroupMetadata(
         id: group, generation: generation, protocolName: assignor, emptiedAt: emptiedAt)
-      defer { state.isWriting = true }
-      return !state.isWriting
+      return state.mayBegin()
     }
     if mustStart { writer.submit { self.writeAll() } }
   }
@@ -79,17 +85,32 @@ extension OffsetStore {
     repeat { writeOnce() } while !endWriting()
   }
 
-  /// Ends the writing, unless there is more to write.
+  /// Ends the writing, unless there is more to write now.
   private func endWriting() -> Bool {
-    let calls = state.withLock { state -> [@Sendable () -> Void]? in
-      guard state.pending.isEmpty, state.generations.isEmpty else { return nil }
+    enum End { case done([@Sendable () -> Void]), paused, goesOn }
+    let end = state.withLock { state -> End in
+      if state.pending.isEmpty, state.generations.isEmpty {
+        state.isWriting = false
+        defer { state.whenWritten = [] }
+        return .done(state.whenWritten)
+      }
+      guard !state.isAwaited, !state.isShutDown, state.whenWritten.isEmpty, case .system = time else { return .goesOn }
       state.isWriting = false
-      defer { state.whenWritten = [] }
-      return state.whenWritten
+      state.isPaused = true
+      return .paused
     }
-    guard let calls else { return false }
-    for call in calls { call() }
+    switch end {
+    case .done(let calls): for call in calls { call() }
+    case .paused: timekeeper.schedule(at: time.monotonicMilliseconds() + Self.pause) { [weak self] in self?.endPause() }
+    case .goesOn: return false
+    }
     return true
+  }
+
+  /// Has what was given time be written now.
+  private func endPause() {
+    let mustStart = state.withLock { $0.isPaused && $0.mayBegin(evenIfPaused: true) }
+    if mustStart { writer.submit { self.writeAll() } }
   }
 
   /// One transaction with all that waits.
@@ -98,6 +119,7 @@ extension OffsetStore {
       defer {
         state.pending = []
         state.generations = [:]
+        state.isAwaited = false
       }
       return (state.pending, Array(state.generations.values))
     }
@@ -160,8 +182,8 @@ extension OffsetStore {
 
   // MARK: The end
 
-  /// Whether nothing is being written.
-  var isIdle: Bool { writer.isIdle && state.withLock { !$0.isWriting } }
+  /// Whether nothing is being written, nor waits to be.
+  var isIdle: Bool { writer.isIdle && state.withLock { !$0.isBusy } }
 
   /// Calls `callback` once that is so.
   func whenIdle(_ callback: @escaping @Sendable () -> Void) {
@@ -169,21 +191,34 @@ extension OffsetStore {
   }
 
   private func whenWritten(_ callback: @escaping @Sendable () -> Void) {
-    let isWriting = state.withLock { state -> Bool in
-      guard state.isWriting else { return false }
-      state.whenWritten.append(callback)
-      return true
+    let isBusy = state.withLock { state -> Bool in
+      if state.isBusy { state.whenWritten.append(callback) }
+      return state.isBusy
     }
-    if !isWriting { callback() }
+    guard isBusy else { return callback() }
+    endPause()
   }
 
   /// Writes what waits, and takes nothing more.
   func shutDown() {
     state.withLock { $0.isShutDown = true }
+    endPause()
     writer.shutDown()
     // A caller may be writing on its own thread.
     let latch = Latch()
     whenWritten { latch.open() }
     latch.wait()
+  }
+}
+
+extension OffsetStore.State {
+  fileprivate var isBusy: Bool { isWriting || isPaused }
+
+  /// Whether who asks is the one to write what is pending, which nobody does yet.
+  fileprivate mutating func mayBegin(evenIfPaused: Bool = false) -> Bool {
+    guard !isWriting, isAwaited || !isPaused || evenIfPaused else { return false }
+    isPaused = false
+    isWriting = true
+    return true
   }
 }

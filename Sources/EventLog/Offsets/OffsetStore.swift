@@ -7,6 +7,8 @@ internal import Synchronization
 final class OffsetStore: Sendable {
   struct Pending {
     var change: MetadataChange
+    /// Of a commit that nobody waits for: whose it is, so that a later one of the same consumer can be joined to it.
+    var tracker: CommitTracker?
     var completion: @Sendable (EventLogError?) -> Void
   }
 
@@ -23,6 +25,10 @@ final class OffsetStore: Sendable {
     /// The groups that had members once: when the last one left, or nil while there are some.
     var emptiedAt: [String: Int64?] = [:]
     var isWriting = false
+    /// Whether somebody waits for what is pending.
+    var isAwaited = false
+    /// Whether what is pending, which nobody waits for, is given time to become more.
+    var isPaused = false
     /// Called, once, when nothing is being written any more.
     var whenWritten: [@Sendable () -> Void] = []
     /// How long the last transaction took, in milliseconds.
@@ -33,17 +39,19 @@ final class OffsetStore: Sendable {
   let state: Mutex<State>
   let metadata: MetadataStore
   let topics: TopicTable
+  let timekeeper: Timekeeper
   let time: TimeSource
   let isReadOnly: Bool
   let writer = WorkerPool(threads: 1)
 
   init(
     metadata: MetadataStore, topics: TopicTable, committed: [String: [PartitionID: CommittedOffset]],
-    groups: [GroupMetadata], time: TimeSource, isReadOnly: Bool
+    groups: [GroupMetadata], context: StoreContext, isReadOnly: Bool
   ) {
     self.metadata = metadata
     self.topics = topics
-    self.time = time
+    time = context.time
+    timekeeper = context.timekeeper
     self.isReadOnly = isReadOnly
     // Who was a member when the process ended is none any more.
     let now = time.wallMilliseconds()
@@ -78,20 +86,37 @@ final class OffsetStore: Sendable {
 
   /// Has the offsets written; `completion` is called when they are on the disk, on the thread that wrote them.
   ///
-  /// - Parameter caller: whether this thread may be the one.
+  /// - Parameter waiter: who waits for that.
   func commit(
-    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata], by caller: Caller = .goesOn,
+    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata], awaitedBy waiter: Waiter,
     completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     let stored = try stored(offsets)
     var change = MetadataChange()
     change.offsets = [(group, stored)]
-    // What is committed later wins, also over a transaction that ends after this.
-    state.withLock { state in
-      guard state.held[group] != nil else { return }
-      for id in stored.keys { state.held[group]?[id] = nil }
+    state.withLock { $0.overrule(group, stored) }
+    try write(change, awaitedBy: waiter, completion: completion)
+  }
+
+  /// The same, for a consumer that goes on and is not told: it is written together with what it commits next.
+  func commitInBackground(
+    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata], _ tracker: CommitTracker
+  ) throws(EventLogError) {
+    let stored = try stored(offsets)
+    let isJoined = state.withLock { state -> Bool in
+      state.overrule(group, stored)
+      return state.join(group, stored, tracker)
     }
-    try write(change, by: caller, completion: completion)
+    if isJoined { return }
+    var change = MetadataChange()
+    change.offsets = [(group, stored)]
+    tracker.begin()
+    do throws(EventLogError) {
+      try write(change, awaitedBy: .nobody, tracker: tracker) { _ in tracker.end() }
+    } catch {
+      tracker.end()
+      throw error
+    }
   }
 
   /// The offsets as they are stored.
@@ -102,7 +127,7 @@ final class OffsetStore: Sendable {
   ) throws(EventLogError) -> [PartitionID: CommittedOffset] {
     guard !isReadOnly else { throw EventLogError(.readOnly, "the broker was opened read-only: it can't commit") }
     let now = time.wallMilliseconds()
-    var stored: [PartitionID: CommittedOffset] = [:]
+    var stored = [PartitionID: CommittedOffset](minimumCapacity: offsets.count)
     for (topicPartition, offset) in offsets {
       guard let topic = topics.find(topicPartition.topic) else {
         throw EventLogError(.unknownTopicOrPartition, "there is no such topic").at(topicPartition)
@@ -245,5 +270,24 @@ final class OffsetStore: Sendable {
         state.committed[group] = state.committed[group]?.filter { $0.key.topic != topic }
       }
     }
+  }
+}
+
+extension OffsetStore.State {
+  /// What is committed later wins, also over a transaction that ends after this.
+  fileprivate mutating func overrule(_ group: String, _ stored: [PartitionID: CommittedOffset]) {
+    guard !held.isEmpty, held[group] != nil else { return }
+    for id in stored.keys { held[group]?[id] = nil }
+  }
+
+  /// Puts offsets in the place of those that the same consumer committed last, where these still wait to be written.
+  fileprivate mutating func join(
+    _ group: String, _ stored: [PartitionID: CommittedOffset], _ tracker: CommitTracker
+  ) -> Bool {
+    guard let last = pending.indices.last, pending[last].tracker === tracker,
+      pending[last].change.offsets[0].group == group
+    else { return false }
+    for (id, offset) in stored { pending[last].change.offsets[0].offsets[id] = offset }
+    return true
   }
 }

@@ -191,10 +191,8 @@ extension Consumer {
       first[batch.topicPartition] = batch.offsets.lowerBound
     }
     state.withLock { state in
-      for (partition, offset) in first { state.positions[partition]?.seek(to: offset) }
-      state.order.removeAll { first[$0] != nil }
-      state.order = [topicPartition] + first.keys.filter { $0 != topicPartition }.sorted() + state.order
-      state.order.removeAll { state.positions[$0] == nil }
+      for (partition, offset) in first { state.positions.update(partition) { $0.seek(to: offset) } }
+      state.positions.moveToFront([topicPartition] + first.keys.filter { $0 != topicPartition }.sorted())
     }
   }
 }

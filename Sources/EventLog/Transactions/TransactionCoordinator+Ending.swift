@@ -71,7 +71,7 @@ extension TransactionCoordinator {
     change.offsets = offsets.held(entry.offsets, producerID: entry.producerID)
     change.transactions = [decision]
     do throws(EventLogError) {
-      try offsets.write(change) { error in
+      try offsets.write(change, awaitedBy: .another) { error in
         guard let error else {
           self.state.withLock { $0.entries[id]?.markers = [] }
           guard self.finish(id, entry, .commit, epoch: entry.epoch) else { return completion(.failed(Self.stopped)) }

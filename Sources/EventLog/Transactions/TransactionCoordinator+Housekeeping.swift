@@ -56,7 +56,7 @@ extension TransactionCoordinator {
       // Under the lock: a decision that comes after this is written after it.
       let warn = context.warn
       do throws(EventLogError) {
-        if !change.isEmpty { try offsets.write(change) { error in if let error { warn(error) } } }
+        if !change.isEmpty { try offsets.write(change, awaitedBy: .another) { error in if let error { warn(error) } } }
       } catch {
         warn(error)
       }
@@ -92,7 +92,7 @@ extension TransactionCoordinator {
       }
       let warn = context.warn
       do throws(EventLogError) {
-        if !change.isEmpty { try offsets.write(change) { error in if let error { warn(error) } } }
+        if !change.isEmpty { try offsets.write(change, awaitedBy: .another) { error in if let error { warn(error) } } }
       } catch {
         warn(error)
       }

@@ -206,7 +206,9 @@ final class TransactionCoordinator: Sendable {
       var change = MetadataChange()
       change.noteEnd(of: id, &state)
       // Under the lock: what is decided later is written later.
-      do throws(EventLogError) { try offsets.write(change, completion: completion) } catch { failure = error }
+      do throws(EventLogError) { try offsets.write(change, awaitedBy: .another, completion: completion) } catch {
+        failure = error
+      }
     }
     if let failure { completion(failure) }
   }

@@ -32,6 +32,15 @@ package struct FetchedBatches: Sendable {
   /// From this offset on, batches were encoded by this process: with the right checksum, their records are what the header
   /// says, and need not be gone over to know it.
   package var encodedHereFrom = Int64.max
+
+  /// Forgets what was found so far.
+  mutating func beginAgain(at offset: Int64, after position: ReadPosition?) {
+    guard !batches.isEmpty || nextOffset != offset else { return }
+    batches = []
+    sizeInBytes = 0
+    nextOffset = offset
+    self.position = position
+  }
 }
 
 extension PartitionLog {
@@ -66,14 +75,12 @@ extension PartitionLog {
       // where it lies: it is looked for again.
       for _ in 0..<10_000 {
         let changes = segmentChanges.load(ordering: .sequentiallyConsistent)
-        var found = result
         try despiteRemovals { () throws(EventLogError) in
-          found = result
-          try collect(&found, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+          result.beginAgain(at: offset, after: position)
+          try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
         }
-        let hasGap = found.batches.first.map { $0.header.baseOffset > offset } ?? true
+        let hasGap = result.batches.isEmpty || result.batches[0].header.baseOffset > offset
         if !hasGap || (changes.isMultiple(of: 2) && segmentChanges.load(ordering: .sequentiallyConsistent) == changes) {
-          result = found
           break
         }
         sched_yield()
