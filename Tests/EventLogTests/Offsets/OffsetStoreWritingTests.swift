@@ -1,0 +1,125 @@
+@testable import EventLog
+import EventLogTesting
+import Foundation
+import SegmentStore
+import Synchronization
+import Testing
+
+@Suite("Commits that are written together")
+struct OffsetStoreWritingTests {
+  private static let t0 = TopicPartition("t", 0)
+
+  private func open(_ directory: TemporaryDirectory, _ group: String) throws -> (Broker, Consumer) {
+    let broker = try Broker.open(directory.path)
+    if try broker.admin.listTopics().isEmpty { try broker.admin.createTopic("t", partitions: 1) }
+    return (broker, try consumer(broker, group))
+  }
+
+  private func consumer(_ broker: Broker, _ group: String) throws -> Consumer {
+    var configuration = ConsumerConfiguration()
+    configuration.group = group
+    configuration.enableAutoCommit = false
+    configuration.autoOffsetReset = .earliest
+    let consumer = try broker.consumer(configuration)
+    try consumer.assign([Self.t0])
+    return consumer
+  }
+
+  @Test("of a consumer that goes on, those that wait are one, the last; closing the consumer has it written")
+  func joined() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, "g")
+    for offset in 1...1000 as ClosedRange<Int64> {
+      try consumer.commitAsync([Self.t0: OffsetAndMetadata(offset)])
+      #expect(broker.offsets.state.withLock { $0.pending.count } <= 1)
+    }
+    try await consumer.close()
+    #expect(broker.offsets.isIdle)
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1000)
+    try broker.close()
+    let again = try Broker.open(directory.path)
+    #expect(again.offsets.committed("g", Self.t0)?.offset == 1000)
+    try again.close()
+  }
+
+  @Test("of two consumers are not mixed up")
+  func notJoined() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, first) = try open(directory, "one")
+    let second = try consumer(broker, "two")
+    for offset in 1...100 as ClosedRange<Int64> {
+      try first.commitAsync([Self.t0: OffsetAndMetadata(offset)])
+      try second.commitAsync([Self.t0: OffsetAndMetadata(1000 - offset)])
+    }
+    // Closed while they wait to be written: the broker writes them.
+    try broker.close()
+    let again = try Broker.open(directory.path)
+    #expect(again.offsets.committed("one", Self.t0)?.offset == 100)
+    #expect(again.offsets.committed("two", Self.t0)?.offset == 900)
+    try again.close()
+  }
+
+  @Test("are written without anybody asking for it")
+  func paced() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, "g")
+    for offset in 1...50 as ClosedRange<Int64> { try consumer.commitAsync([Self.t0: OffsetAndMetadata(offset)]) }
+    // No time is told: it ends, or the test's own limit is met.
+    while broker.offsets.committed("g", Self.t0)?.offset != 50 { await Task.yield() }
+    try await consumer.close()
+    try broker.close()
+  }
+
+  @Test("last in the order of the calls, whichever of the ways they take", arguments: 0..<6 as Range<UInt64>)
+  func model(seed: UInt64) async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, first) = try open(directory, "g0")
+    let consumers = try [first] + (1..<4).map { try consumer(broker, "g\($0)") }
+    let last = try await withThrowingTaskGroup(of: (Int, Int64).self) { group in
+      for (number, consumer) in consumers.enumerated() {
+        group.addTask {
+          var random = SplitMix(seed: seed &* 31 &+ UInt64(number))
+          let told = Mutex<[Int64]>([])
+          var called: [Int64] = []
+          var offset: Int64 = 0
+          for _ in 0..<150 {
+            offset = Int64.random(in: 0..<1_000_000, using: &random)
+            let offsets = [Self.t0: OffsetAndMetadata(offset)]
+            switch Int.random(in: 0..<3, using: &random) {
+            case 0:
+              try await consumer.commit(offsets)
+              let found = broker.offsets.committed("g\(number)", Self.t0)?.offset
+              #expect(found == offset, "seed \(seed), group \(number)")
+            case 1: try consumer.commitAsync(offsets)
+            default:
+              called.append(offset)
+              let offset = offset
+              try consumer.commitAsync(offsets) { _ in told.withLock { $0.append(offset) } }
+            }
+          }
+          try await consumer.close()
+          #expect(told.withLock { $0 } == called, "seed \(seed), group \(number)")
+          return (number, offset)
+        }
+      }
+      return try await group.reduce(into: [Int: Int64]()) { $0[$1.0] = $1.1 }
+    }
+    try broker.close()
+    let again = try Broker.open(directory.path)
+    for (number, offset) in last {
+      #expect(again.offsets.committed("g\(number)", Self.t0)?.offset == offset, "seed \(seed), group \(number)")
+    }
+    try again.close()
+  }
+
+  @Test("are refused once the broker is closed, and leave nothing waiting")
+  func closed() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, "g")
+    try broker.close()
+    let error = await #expect(throws: EventLogError.self) { try await consumer.commit([Self.t0: OffsetAndMetadata(1)]) }
+    #expect(error?.code == .illegalState)
+    #expect(broker.offsets.isIdle)
+    try await consumer.close()
+  }
+}
