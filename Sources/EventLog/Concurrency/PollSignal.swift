@@ -5,31 +5,36 @@ internal import Synchronization
 final class PollSignal: AppendWaiter {
   private struct State {
     var isSet = false
+    /// The task that waits, or the thread.
     var waiter: OneShot<Void>?
+    var thread: Latch?
     /// Told when the next wait begins.
     var observers: [@Sendable () -> Void] = []
+
+    var isAwaited: Bool { waiter != nil || thread != nil }
   }
 
   private let state = Mutex(State())
 
   /// Ends the wait, or the next one at once.
   func wake() {
-    let waiter = state.withLock { state -> OneShot<Void>? in
+    let (waiter, thread) = state.withLock { state -> (OneShot<Void>?, Latch?) in
       state.isSet = true
-      return state.waiter
+      return (state.waiter, state.thread)
     }
     waiter?.complete(.success(()))
+    thread?.open()
   }
 
   func highWatermarkMoved() { wake() }
 
   /// Whether a poll waits now.
-  var isWaiting: Bool { state.withLock { $0.waiter != nil } }
+  var isWaiting: Bool { state.withLock { $0.isAwaited } }
 
   /// Calls `observer` once, as soon as somebody waits and nothing has ended that wait.
   func whenWaiting(_ observer: @escaping @Sendable () -> Void) {
     let isWaiting = state.withLock { state -> Bool in
-      if state.waiter != nil, !state.isSet { return true }
+      if state.isAwaited, !state.isSet { return true }
       state.observers.append(observer)
       return false
     }
@@ -60,5 +65,24 @@ final class PollSignal: AppendWaiter {
     }
     for observer in observers { observer() }
     try await waiter.value()
+  }
+
+  /// The same, blocking this thread.
+  func waitBlocking(until deadline: Int64?, _ timekeeper: Timekeeper) {
+    let latch = Latch()
+    let observers = state.withLock { state -> [@Sendable () -> Void]? in
+      guard !state.isSet else { return nil }
+      state.thread = latch
+      defer { state.observers = [] }
+      return state.observers
+    }
+    guard let observers else { return }
+    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { [weak self] in self?.wake() } }
+    defer {
+      if let timer { timekeeper.cancel(timer) }
+      state.withLock { $0.thread = nil }
+    }
+    for observer in observers { observer() }
+    latch.wait()
   }
 }

@@ -73,6 +73,39 @@ extension Consumer {
   ///
   /// - Throws: `illegalState` for a consumer that subscribed; else as `poll`.
   public func read() throws -> ConsumerRecords {
+    try requireAssigned()
+    let records = try fetch(acceptsFewBytes: true) ?? ConsumerRecords([])
+    return interceptors?.onConsume(records) ?? records
+  }
+
+  /// As `read()`, but blocks this thread until there are records, or `timeout` is over: for threads of your own that do nothing
+  /// else. They are woken sooner than a task, which has to be given a thread first. Not for tasks, which would keep one of
+  /// Swift's few threads from the others: they have `poll`.
+  ///
+  /// - Throws: `wakeup`, `concurrentModification`; else as `read()`.
+  public func read(timeout: Duration) throws -> ConsumerRecords {
+    try requireAssigned()
+    guard tryExclusively() else {
+      throw EventLogError(.concurrentModification, "another task is using this consumer")
+    }
+    defer { endExclusively() }
+    let time = broker.context.time
+    let start = time.monotonicMilliseconds()
+    let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
+    let end = deadline.overflow ? Int64.max : deadline.partialValue
+    while true {
+      try throwIfWokenUp()
+      signal.reset()
+      let now = time.monotonicMilliseconds()
+      let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
+      if let records = try fetch(acceptsFewBytes: mayBeShort) { return interceptors?.onConsume(records) ?? records }
+      guard now < end else { return ConsumerRecords([]) }
+      signal.waitBlocking(until: nextLook(before: end, now: now, start: start), broker.context.timekeeper)
+      try requireAssigned()
+    }
+  }
+
+  private func requireAssigned() throws(EventLogError) {
     try broker.requireOpen()
     try state.withLock { state throws(EventLogError) in
       try requireOpen(state)
@@ -80,18 +113,22 @@ extension Consumer {
         throw EventLogError(.illegalState, "read() is for consumers that assign; one that subscribed has to poll")
       }
     }
-    let records = try fetch(acceptsFewBytes: true) ?? ConsumerRecords([])
-    return interceptors?.onConsume(records) ?? records
+  }
+
+  /// When a poll is to look again without having been woken, or to commit.
+  private func nextWake(before end: Int64, now: Int64, start: Int64) -> Int64? {
+    let next = min(
+      nextLook(before: end, now: now, start: start) ?? .max, autoCommitTime.map { max($0, now + 1) } ?? .max)
+    return next == .max ? nil : next
   }
 
   /// When to look again without having been woken. A read-only broker has nobody who would wake its consumers.
-  private func nextWake(before end: Int64, now: Int64, start: Int64) -> Int64? {
+  private func nextLook(before end: Int64, now: Int64, start: Int64) -> Int64? {
     var next = end
     if broker.isReadOnly { next = min(next, now + 20) }
     if configuration.fetchMinBytes > 1 {
       next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds))
     }
-    if let commit = autoCommitTime { next = min(next, max(commit, now + 1)) }
     return next == .max ? nil : next
   }
 

@@ -15,7 +15,10 @@ extension Workloads {
         targets: [.peer("LMDB", 1), .bestPeer(2, measure: 1), .limit("a futex", 1 / 1.15)],
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in
-            try await eventLogLatency(directory, count, spins: false)
+            try await eventLogLatency(directory, count, .thread)
+          },
+          .init(name: "EventLog, a task that polls", kind: .eventLog) { directory in
+            try await eventLogLatency(directory, count, .task)
           },
           .init(name: "limit: a futex hand-off", kind: .limit) { directory in
             try peerLatency(Peer(functions: peer_handoff), directory, count)
@@ -26,7 +29,7 @@ extension Workloads {
         measures: percentileMeasures, rounds: 5,
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in
-            try await eventLogLatency(directory, count, spins: true)
+            try await eventLogLatency(directory, count, .spins)
           }
         ]),
     ]
@@ -34,7 +37,9 @@ extension Workloads {
 
   private static let interval: UInt64 = 200_000
 
-  private static func eventLogLatency(_ directory: String, _ count: Int, spins: Bool) async throws -> [Double] {
+  private enum Waiting { case task, thread, spins }
+
+  private static func eventLogLatency(_ directory: String, _ count: Int, _ waiting: Waiting) async throws -> [Double] {
     let (broker, producer) = try open(directory, acks: .leader)
     let consumer = try broker.consumer()
     try consumer.assign([topicPartition])
@@ -64,7 +69,11 @@ extension Workloads {
       }
     }
     while taken.count < count {
-      note(spins ? try consumer.read() : try await consumer.poll(timeout: .seconds(10)))
+      switch waiting {
+      case .task: note(try await consumer.poll(timeout: .seconds(10)))
+      case .thread: note(try consumer.read(timeout: .seconds(10)))
+      case .spins: note(try consumer.read())
+      }
     }
     try await consumer.close()
     try broker.close()
