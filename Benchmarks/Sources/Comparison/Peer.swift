@@ -111,6 +111,12 @@ final class PeerSession {
     return count
   }
 
+  /// Reads so many records behind the first `from`.
+  func read(from: UInt64, _ count: Int) throws {
+    var sum: UInt64 = 0
+    guard let read = functions.read, read(session, from, count, peer_sum, &sum) == count else { throw failed("read") }
+  }
+
   func commit() throws {
     guard functions.commit(session) == 0 else { throw failed("commit") }
   }

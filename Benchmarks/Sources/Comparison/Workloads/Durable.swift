@@ -59,10 +59,10 @@ extension Workloads {
       targets: [.eventLog("one producer", 20), .peer("Redis", 3), .peer("LevelDB", 3), .limit("64 times", 0.3)],
       contenders: [
         .init(name: "EventLog", kind: .eventLog) { directory in
-          [try await sendRate(directory, payload, producers: producers, each: each)]
+          [try await durableRate(directory, producers: producers, each: each)]
         },
         .init(name: "EventLog, one producer", kind: .eventLog) { directory in
-          [try await sendRate(directory, payload, producers: 1, each: 4 * each)]
+          [try await durableRate(directory, producers: 1, each: 4 * each)]
         },
         .init(name: "limit: 64 times the rate of store and fdatasync", kind: .limit) { directory in
           [try syncRate(directory, bytes: valueSize + 85, size.count(5_000), size) * Double(producers)]
@@ -84,9 +84,8 @@ extension Workloads {
   }
 
   /// Records a second of so many tasks, each of which waits until the disk has its record before it sends the next.
-  private static func sendRate(_ directory: String, _ payload: Payload, producers: Int, each: Int) async throws
-    -> Double
-  {
+  static func durableRate(_ directory: String, producers: Int, each: Int) async throws -> Double {
+    let payload = Payload(valueSize)
     let (broker, producer) = try open(directory, acks: .all)
     let record = ProducerRecord(topic: "t", partition: 0, key: payload.key, value: payload.value)
     let time = try await seconds {

@@ -7,16 +7,18 @@ extension Workloads {
     [1_000, 10_000].map { full in
       let count = max(20, full / size.scale)
       return Workload(
-        id: "partitions-\(full)", name: "\(full) partitions: open, and append to each in turn, acks=1, 100 B",
+        id: "partitions-\(full)",
+        name: "\(full) partitions: open, and append to each in turn, fifty times, acks=1, 100 B",
         measures: [
           .seconds("open"), .bytes("memory each"), .rate("appends a second"), .seconds("create"),
-        ], rounds: full == 1_000 ? 3 : 1,
-        targets: full == 1_000
-          ? [] : [.peer("SQLite", 1), .peer("RocksDB", 1), .peer("RocksDB", 2, measure: 2)],
+        ], rounds: 1,
+        targets: [.peer("SQLite", 1), .peer("RocksDB", 1), .peer("RocksDB", 2, measure: 2)],
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in try partitions("EventLog", directory, count) }
         ]
-          + peers(.unsynced, where: { $0.hasPartitions }) { peer, directory in
+          // RocksDB needs minutes to make a thousand column families, and with each more than for the one before.
+          + peers(.unsynced, where: { $0.hasPartitions && (full == 1_000 || $0.name != "RocksDB") }) {
+            peer, directory in
             try partitions(peer.name, directory, count)
           })
     }

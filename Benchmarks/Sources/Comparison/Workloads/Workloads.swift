@@ -6,8 +6,9 @@ import Foundation
 /// All the work, in the order of the tables. A family of workloads has a file; a new one adds a line here.
 enum Workloads {
   static func all(_ size: Size) -> [Workload] {
-    append(size) + durable(size) + replay(size) + latency(size) + queue(size) + opening(size) + partitions(size)
-      + compression(size) + transactions(size) + compaction(size) + groups(size) + [fixture(size)]
+    append(size) + durable(size) + replay(size) + seek(size) + latency(size) + queue(size) + opening(size)
+      + partitions(size)
+      + compression(size) + transactions(size) + compaction(size) + groups(size) + [fixture(size)] + growth(size)
   }
 
   // MARK: What the families share
