@@ -5,36 +5,44 @@ internal import Synchronization
 final class PollSignal: AppendWaiter {
   private struct State {
     var isSet = false
-    /// The task that waits, or the thread.
-    var waiter: OneShot<Void>?
-    var thread: Latch?
+    var sleeper: Sleeper?
     /// Told when the next wait begins.
     var observers: [@Sendable () -> Void] = []
+  }
 
-    var isAwaited: Bool { waiter != nil || thread != nil }
+  /// Who waits.
+  private enum Sleeper {
+    case task(OneShot<Void>)
+    case thread(Latch)
+
+    func wake() {
+      switch self {
+      case .task(let shot): shot.complete(.success(()))
+      case .thread(let latch): latch.open()
+      }
+    }
   }
 
   private let state = Mutex(State())
 
   /// Ends the wait, or the next one at once.
   func wake() {
-    let (waiter, thread) = state.withLock { state -> (OneShot<Void>?, Latch?) in
+    let sleeper = state.withLock { state -> Sleeper? in
       state.isSet = true
-      return (state.waiter, state.thread)
+      return state.sleeper
     }
-    waiter?.complete(.success(()))
-    thread?.open()
+    sleeper?.wake()
   }
 
   func highWatermarkMoved() { wake() }
 
   /// Whether a poll waits now.
-  var isWaiting: Bool { state.withLock { $0.isAwaited } }
+  var isWaiting: Bool { state.withLock { $0.sleeper != nil } }
 
   /// Calls `observer` once, as soon as somebody waits and nothing has ended that wait.
   func whenWaiting(_ observer: @escaping @Sendable () -> Void) {
     let isWaiting = state.withLock { state -> Bool in
-      if state.isAwaited, !state.isSet { return true }
+      if state.sleeper != nil, !state.isSet { return true }
       state.observers.append(observer)
       return false
     }
@@ -50,39 +58,36 @@ final class PollSignal: AppendWaiter {
   ///
   /// - Throws: `CancellationError`.
   func wait(until deadline: Int64?, _ timekeeper: Timekeeper) async throws {
-    let (waiter, observers) = state.withLock { state -> (OneShot<Void>?, [@Sendable () -> Void]) in
-      guard !state.isSet else { return (nil, []) }
-      let waiter = OneShot<Void>()
-      state.waiter = waiter
-      defer { state.observers = [] }
-      return (waiter, state.observers)
-    }
-    guard let waiter else { return }
-    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { [weak self] in self?.wake() } }
-    defer {
-      if let timer { timekeeper.cancel(timer) }
-      state.withLock { $0.waiter = nil }
-    }
-    for observer in observers { observer() }
-    try await waiter.value()
+    let shot = OneShot<Void>()
+    guard let timer = begin(.task(shot), until: deadline, timekeeper) else { return }
+    defer { end(timer, timekeeper) }
+    try await shot.value()
   }
 
   /// The same, blocking this thread.
   func waitBlocking(until deadline: Int64?, _ timekeeper: Timekeeper) {
     let latch = Latch()
+    guard let timer = begin(.thread(latch), until: deadline, timekeeper) else { return }
+    defer { end(timer, timekeeper) }
+    latch.wait()
+  }
+
+  /// Says that somebody waits, and returns the timer that ends it, if there is one; nil where the wait is over already.
+  private func begin(_ sleeper: Sleeper, until deadline: Int64?, _ timekeeper: Timekeeper) -> UInt64?? {
     let observers = state.withLock { state -> [@Sendable () -> Void]? in
       guard !state.isSet else { return nil }
-      state.thread = latch
+      state.sleeper = sleeper
       defer { state.observers = [] }
       return state.observers
     }
-    guard let observers else { return }
+    guard let observers else { return nil }
     let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { [weak self] in self?.wake() } }
-    defer {
-      if let timer { timekeeper.cancel(timer) }
-      state.withLock { $0.thread = nil }
-    }
     for observer in observers { observer() }
-    latch.wait()
+    return .some(timer)
+  }
+
+  private func end(_ timer: UInt64?, _ timekeeper: Timekeeper) {
+    if let timer { timekeeper.cancel(timer) }
+    state.withLock { $0.sleeper = nil }
   }
 }

@@ -3,7 +3,7 @@ internal import SegmentStore
 
 extension Consumer {
   /// Commits the positions: of each partition, the offset after the last record that a poll returned. When this returns,
-  /// they are on the disk.
+  /// they are on the disk. Where the disk is quick, the thread of this task writes them, and is held up for a millisecond or two.
   ///
   /// - Throws: `invalidGroupID` without a group; `commitFailed` where the group went on without this member, so that
   ///   others may have read these records too; `rebalanceInProgress` where the group is dividing its partitions, so that a
@@ -37,25 +37,27 @@ extension Consumer {
       shot.complete(error.map { .failure($0) } ?? .success(()))
     }
     if isCalled { state.withLock { $0.hasUncommitted = true } }
-    if shot.result == nil { try await wait(for: shot, timeout) } else { try await shot.value() }
+    try await value(
+      of: shot, within: timeout,
+      else: .failure(EventLogError(.timeout, "the commit was not on the disk in time; it may still come to be")))
     interceptors?.onCommit(offsets)
   }
 
-  private func wait(for shot: OneShot<Void>, _ timeout: Duration) async throws {
+  /// Waits for a result, or takes another one when the time is over.
+  private func value(
+    of shot: OneShot<Void>, within timeout: Duration,
+    else late: @autoclosure @escaping @Sendable () -> Result<Void, any Error>
+  ) async throws {
+    guard shot.result == nil else { return try await shot.value() }
     let timekeeper = broker.context.timekeeper
-    let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
-    let timer =
-      deadline.overflow
-      ? nil
-      : timekeeper.schedule(at: deadline.partialValue) {
-        shot.complete(
-          .failure(EventLogError(.timeout, "the commit was not on the disk in time; it may still come to be")))
-      }
+    let deadline = broker.context.time.deadline(in: timeout.milliseconds)
+    let timer = deadline == .max ? nil : timekeeper.schedule(at: deadline) { shot.complete(late()) }
     defer { if let timer { timekeeper.cancel(timer) } }
     try await shot.value()
   }
 
-  /// Starts to commit the positions, and goes on.
+  /// Starts to commit the positions, and goes on. Without a completion, and where more such calls follow, it is written together
+  /// with the next ones, ten milliseconds later at most.
   ///
   /// - Parameter completion: told the outcome: once, in the order of the calls, on the task that polls, commits or closes
   ///   next, as in Kafka. A commit that failed is not tried again: a later one may have succeeded already.
@@ -146,13 +148,7 @@ extension Consumer {
   func commitsAreWritten(within timeout: Duration) async {
     let shot = OneShot<Void>()
     commits.whenClear { shot.complete(.success(())) }
-    guard shot.result == nil else { return }
-    let deadline = broker.context.time.monotonicMilliseconds().addingReportingOverflow(timeout.milliseconds)
-    let timer =
-      deadline.overflow
-      ? nil : broker.context.timekeeper.schedule(at: deadline.partialValue) { shot.complete(.success(())) }
-    defer { if let timer { broker.context.timekeeper.cancel(timer) } }
-    try? await shot.value()
+    try? await value(of: shot, within: timeout, else: .success(()))
   }
 
   /// Before a rebalance: what can't be committed is read again by somebody, which is what at-least-once means.
@@ -183,8 +179,7 @@ extension Consumer {
     let now = broker.context.time.monotonicMilliseconds()
     let isDue = state.withLock { state -> Bool in
       guard let next = state.nextAutoCommit, now >= next else { return false }
-      let after = now.addingReportingOverflow(configuration.autoCommitInterval.milliseconds)
-      state.nextAutoCommit = after.overflow ? .max : after.partialValue
+      state.nextAutoCommit = broker.context.time.deadline(in: configuration.autoCommitInterval.milliseconds)
       return state.hasUncommitted || state.subscription.ofGroup == nil
     }
     if isDue { startAutoCommit() }
@@ -216,9 +211,8 @@ extension Consumer {
       var result = [TopicPartition: OffsetAndMetadata](minimumCapacity: state.positions.slots.count)
       for position in state.positions.slots {
         guard let offset = position.offset else { continue }
-        let topicPartition = position.topicPartition
-        result[topicPartition] = OffsetAndMetadata(
-          min(offset, unread[topicPartition] ?? .max), leaderEpoch: position.leaderEpoch)
+        result[position.topicPartition] = OffsetAndMetadata(
+          min(offset, unread[position.topicPartition] ?? .max), leaderEpoch: position.leaderEpoch)
       }
       return result
     }

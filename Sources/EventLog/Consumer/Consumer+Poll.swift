@@ -49,8 +49,7 @@ extension Consumer {
   func pollOnce(timeout: Duration) async throws -> ConsumerRecords {
     let time = broker.context.time
     let start = time.monotonicMilliseconds()
-    let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
-    let end = deadline.overflow ? Int64.max : deadline.partialValue
+    let end = time.deadline(in: max(0, timeout.milliseconds))
     while true {
       try Task.checkCancellation()
       try broker.requireOpen()
@@ -61,9 +60,7 @@ extension Consumer {
       try await takePartInGroup()
       autoCommitIfDue()
       let now = time.monotonicMilliseconds()
-      let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
-      if let records = try fetch(acceptsFewBytes: mayBeShort) { return records }
-      guard now < end else { return ConsumerRecords([]) }
+      if let records = try fetch(at: now, since: start, until: end) { return records }
       try await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
     }
   }
@@ -85,21 +82,18 @@ extension Consumer {
   /// - Throws: `wakeup`, `concurrentModification`; else as `read()`.
   public func read(timeout: Duration) throws -> ConsumerRecords {
     try requireAssigned()
-    guard tryExclusively() else {
-      throw EventLogError(.concurrentModification, "another task is using this consumer")
-    }
+    try beginExclusively()
     defer { endExclusively() }
     let time = broker.context.time
     let start = time.monotonicMilliseconds()
-    let deadline = start.addingReportingOverflow(max(0, timeout.milliseconds))
-    let end = deadline.overflow ? Int64.max : deadline.partialValue
+    let end = time.deadline(in: max(0, timeout.milliseconds))
     while true {
       try throwIfWokenUp()
       signal.reset()
       let now = time.monotonicMilliseconds()
-      let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
-      if let records = try fetch(acceptsFewBytes: mayBeShort) { return interceptors?.onConsume(records) ?? records }
-      guard now < end else { return ConsumerRecords([]) }
+      if let records = try fetch(at: now, since: start, until: end) {
+        return interceptors?.onConsume(records) ?? records
+      }
       signal.waitBlocking(until: nextLook(before: end, now: now, start: start), broker.context.timekeeper)
       try requireAssigned()
     }
@@ -130,6 +124,14 @@ extension Consumer {
       next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds))
     }
     return next == .max ? nil : next
+  }
+
+  /// What there is, by `fetch.min.bytes` and `fetch.max.wait.ms`; nothing once the time is over, and nil where it is to be
+  /// waited for.
+  private func fetch(at now: Int64, since start: Int64, until end: Int64) throws(EventLogError) -> ConsumerRecords? {
+    let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
+    let records = try fetch(acceptsFewBytes: mayBeShort)
+    return records ?? (now < end ? nil : ConsumerRecords([]))
   }
 
   /// Records of the partitions in turn; nil where there are none, or fewer bytes than `fetch.min.bytes`.

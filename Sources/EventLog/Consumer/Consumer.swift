@@ -59,9 +59,8 @@ public final class Consumer: Sendable {
     self.broker = broker
     self.configuration = configuration
     interceptors = ConsumerInterceptors(configuration.interceptors, broker.context.warn)
-    let first = broker.context.time.monotonicMilliseconds()
-      .addingReportingOverflow(configuration.autoCommitInterval.milliseconds)
-    state.withLock { $0.nextAutoCommit = first.overflow ? .max : first.partialValue }
+    let first = broker.context.time.deadline(in: configuration.autoCommitInterval.milliseconds)
+    state.withLock { $0.nextAutoCommit = first }
   }
 
   deinit {
@@ -291,11 +290,16 @@ public final class Consumer: Sendable {
   /// that called it.
   func exclusively<T>(_ body: () async throws -> T) async throws -> T {
     if isInCallback { return try await body() }
+    try beginExclusively()
+    defer { endExclusively() }
+    return try await body()
+  }
+
+  /// Takes the consumer, for as long as nobody calls `endExclusively`.
+  func beginExclusively() throws(EventLogError) {
     guard tryExclusively() else {
       throw EventLogError(.concurrentModification, "another task is using this consumer")
     }
-    defer { endExclusively() }
-    return try await body()
   }
 
   /// Takes the consumer, unless a task is in one of its calls.

@@ -33,7 +33,7 @@ extension OffsetStore {
     completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     enum Role { case joins, hands, writes }
-    let mayWrite = waiter == .caller || (waiter == .callerBriefly && logsAreSynced(change))
+    let mayWrite = waiter == .caller || (waiter == .callerBriefly && unsyncedLogs(of: change).isEmpty)
     let pending = Pending(change: change, tracker: tracker, completion: completion)
     let role = try state.withLock { state throws(EventLogError) -> Role in
       guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
@@ -79,7 +79,7 @@ extension OffsetStore {
     if mustStart { writer.submit { self.writeAll() } }
   }
 
-  // MARK: By whoever writes, which `isWriting` says
+  // MARK: By whoever writes, which the phase says
 
   private func writeAll() {
     repeat { writeOnce() } while !endWriting()
@@ -90,13 +90,12 @@ extension OffsetStore {
     enum End { case done([@Sendable () -> Void]), paused, goesOn }
     let end = state.withLock { state -> End in
       if state.pending.isEmpty, state.generations.isEmpty {
-        state.isWriting = false
+        state.phase = .idle
         defer { state.whenWritten = [] }
         return .done(state.whenWritten)
       }
       guard !state.isAwaited, !state.isShutDown, state.whenWritten.isEmpty, case .system = time else { return .goesOn }
-      state.isWriting = false
-      state.isPaused = true
+      state.phase = .paused
       return .paused
     }
     switch end {
@@ -109,7 +108,7 @@ extension OffsetStore {
 
   /// Has what was given time be written now.
   private func endPause() {
-    let mustStart = state.withLock { $0.isPaused && $0.mayBegin(evenIfPaused: true) }
+    let mustStart = state.withLock { $0.phase == .paused && $0.mayBegin(evenIfPaused: true) }
     if mustStart { writer.submit { self.writeAll() } }
   }
 
@@ -124,12 +123,12 @@ extension OffsetStore {
       return (state.pending, Array(state.generations.values))
     }
     // A partition whose disk failed is no reason to refuse the commits of others.
-    var durable: [Pending] = []
+    var all = MetadataChange()
     var failures: [EventLogError?] = []
     for commit in batch {
       do throws(EventLogError) {
-        try syncLogs(commit.change)
-        durable.append(commit)
+        for (log, offset) in unsyncedLogs(of: commit.change) { try log.waitUntilDurable(upTo: offset) }
+        all.append(commit.change)
         failures.append(nil)
       } catch {
         failures.append(error)
@@ -138,8 +137,6 @@ extension OffsetStore {
     let start = time.monotonicMilliseconds()
     var failure: EventLogError?
     do throws(EventLogError) {
-      var all = MetadataChange()
-      for commit in durable { all.append(commit.change) }
       try metadata.write(all)
       if !generations.isEmpty { try metadata.save(generations) }
     } catch {
@@ -149,27 +146,19 @@ extension OffsetStore {
     state.withLock { state in
       state.lastWriteTook = took
       guard failure == nil else { return }
-      for commit in durable {
-        for (group, offsets) in commit.change.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
-      }
+      for (group, offsets) in all.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
     }
     // In the order of the calls, also where one in the middle failed.
     for (commit, error) in zip(batch, failures) { commit.completion(error ?? failure) }
   }
 
-  private func syncLogs(_ change: MetadataChange) throws(EventLogError) {
-    for (id, offset) in change.offsets.flatMap(\.offsets) {
-      guard let log = log(id) else { continue }
+  /// The logs that are not on the disk up to the change's offsets, and up to where they are to be.
+  private func unsyncedLogs(of change: MetadataChange) -> [(log: PartitionLog, offset: Int64)] {
+    change.offsets.flatMap(\.offsets).compactMap { id, offset in
+      guard let log = log(id) else { return nil }
       // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
       let needed = min(offset.offset, log.logEndOffset)
-      if log.durableOffset < needed { try log.waitUntilDurable(upTo: needed) }
-    }
-  }
-
-  private func logsAreSynced(_ change: MetadataChange) -> Bool {
-    change.offsets.flatMap(\.offsets).allSatisfy { id, offset in
-      guard let log = log(id) else { return true }
-      return log.durableOffset >= min(offset.offset, log.logEndOffset)
+      return log.durableOffset < needed ? (log, needed) : nil
     }
   }
 
@@ -183,7 +172,7 @@ extension OffsetStore {
   // MARK: The end
 
   /// Whether nothing is being written, nor waits to be.
-  var isIdle: Bool { writer.isIdle && state.withLock { !$0.isBusy } }
+  var isIdle: Bool { writer.isIdle && state.withLock { $0.phase == .idle } }
 
   /// Calls `callback` once that is so.
   func whenIdle(_ callback: @escaping @Sendable () -> Void) {
@@ -192,8 +181,9 @@ extension OffsetStore {
 
   private func whenWritten(_ callback: @escaping @Sendable () -> Void) {
     let isBusy = state.withLock { state -> Bool in
-      if state.isBusy { state.whenWritten.append(callback) }
-      return state.isBusy
+      guard state.phase != .idle else { return false }
+      state.whenWritten.append(callback)
+      return true
     }
     guard isBusy else { return callback() }
     endPause()
@@ -212,13 +202,13 @@ extension OffsetStore {
 }
 
 extension OffsetStore.State {
-  fileprivate var isBusy: Bool { isWriting || isPaused }
-
   /// Whether who asks is the one to write what is pending, which nobody does yet.
   fileprivate mutating func mayBegin(evenIfPaused: Bool = false) -> Bool {
-    guard !isWriting, isAwaited || !isPaused || evenIfPaused else { return false }
-    isPaused = false
-    isWriting = true
+    switch phase {
+    case .writing: return false
+    case .paused where !isAwaited && !evenIfPaused: return false
+    case .idle, .paused: phase = .writing
+    }
     return true
   }
 }

@@ -15,6 +15,13 @@ final class OffsetStore: Sendable {
   /// Offsets of transactions that are not decided: by group and partition, the producers that hold them.
   typealias Held = [String: [PartitionID: Set<Int64>]]
 
+  enum Phase {
+    case idle
+    /// What is pending, which nobody waits for, is given time to become more.
+    case paused
+    case writing
+  }
+
   struct State {
     var committed: [String: [PartitionID: CommittedOffset]]
     var pending: [Pending] = []
@@ -24,11 +31,9 @@ final class OffsetStore: Sendable {
     var generations: [String: GroupMetadata] = [:]
     /// The groups that had members once: when the last one left, or nil while there are some.
     var emptiedAt: [String: Int64?] = [:]
-    var isWriting = false
+    var phase = Phase.idle
     /// Whether somebody waits for what is pending.
     var isAwaited = false
-    /// Whether what is pending, which nobody waits for, is given time to become more.
-    var isPaused = false
     /// Called, once, when nothing is being written any more.
     var whenWritten: [@Sendable () -> Void] = []
     /// How long the last transaction took, in milliseconds.

@@ -33,9 +33,7 @@ extension Producer {
   }
 
   private var blockingDeadline: Int64 {
-    let (deadline, overflow) = broker.context.time.monotonicMilliseconds().addingReportingOverflow(
-      configuration.maxBlock.milliseconds)
-    return overflow ? .max : deadline
+    broker.context.time.deadline(in: configuration.maxBlock.milliseconds)
   }
 
   private static var initTimedOut: EventLogError {

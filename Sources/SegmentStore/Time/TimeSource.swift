@@ -31,6 +31,12 @@ package enum TimeSource: Sendable {
     }
   }
 
+  /// The monotonic time in so many milliseconds; `Int64.max`, which never comes, where that is more than can be told.
+  package func deadline(in milliseconds: Int64) -> Int64 {
+    let (deadline, overflows) = monotonicMilliseconds().addingReportingOverflow(milliseconds)
+    return overflows ? .max : deadline
+  }
+
   /// Milliseconds of a clock that never goes back: intervals and deadlines.
   package func monotonicMilliseconds() -> Int64 {
     switch self {

@@ -28,15 +28,6 @@ struct BlockingReadTests {
     }
   }
 
-  private func code(_ body: () async throws -> Void) async -> EventLogError.Code? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return (error as? EventLogError)?.code
-    }
-  }
-
   @Test("returns what there is at once, and else what comes")
   func woken() async throws {
     try await withConsumer { broker, clock, consumer in

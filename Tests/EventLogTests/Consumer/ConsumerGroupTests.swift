@@ -61,15 +61,6 @@ struct ConsumerGroupTests {
     return configuration
   }
 
-  private func code(_ body: () async throws -> Void) async -> EventLogError.Code? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return (error as? EventLogError)?.code
-    }
-  }
-
   /// Both poll in turn until nothing moves any more.
   private func settle(_ consumers: Consumer...) async throws {
     for _ in 0..<5 { for consumer in consumers { _ = try await consumer.poll(timeout: .zero) } }

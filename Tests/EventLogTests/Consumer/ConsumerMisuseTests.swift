@@ -6,15 +6,6 @@ import Testing
 struct ConsumerMisuseTests {
   private let t0 = TopicPartition("t", 0)
 
-  private func code(_ body: () async throws -> Void) async -> EventLogError.Code? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return (error as? EventLogError)?.code
-    }
-  }
-
   private func configuration() -> ConsumerConfiguration {
     var configuration = ConsumerConfiguration()
     configuration.group = "g"

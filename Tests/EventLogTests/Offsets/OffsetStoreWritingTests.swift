@@ -25,6 +25,13 @@ struct OffsetStoreWritingTests {
     return consumer
   }
 
+  /// What a group has committed in a directory that is opened anew.
+  private func committed(_ directory: TemporaryDirectory, _ group: String) throws -> Int64? {
+    let broker = try Broker.open(directory.path)
+    defer { try? broker.close() }
+    return broker.offsets.committed(group, Self.t0)?.offset
+  }
+
   @Test("of a consumer that goes on, those that wait are one, the last; closing the consumer has it written")
   func joined() async throws {
     let directory = try TemporaryDirectory()
@@ -37,9 +44,7 @@ struct OffsetStoreWritingTests {
     #expect(broker.offsets.isIdle)
     #expect(broker.offsets.committed("g", Self.t0)?.offset == 1000)
     try broker.close()
-    let again = try Broker.open(directory.path)
-    #expect(again.offsets.committed("g", Self.t0)?.offset == 1000)
-    try again.close()
+    #expect(try committed(directory, "g") == 1000)
   }
 
   @Test("of two consumers are not mixed up")
@@ -53,10 +58,8 @@ struct OffsetStoreWritingTests {
     }
     // Closed while they wait to be written: the broker writes them.
     try broker.close()
-    let again = try Broker.open(directory.path)
-    #expect(again.offsets.committed("one", Self.t0)?.offset == 100)
-    #expect(again.offsets.committed("two", Self.t0)?.offset == 900)
-    try again.close()
+    #expect(try committed(directory, "one") == 100)
+    #expect(try committed(directory, "two") == 900)
   }
 
   @Test("are written without anybody asking for it")
@@ -105,11 +108,9 @@ struct OffsetStoreWritingTests {
       return try await group.reduce(into: [Int: Int64]()) { $0[$1.0] = $1.1 }
     }
     try broker.close()
-    let again = try Broker.open(directory.path)
     for (number, offset) in last {
-      #expect(again.offsets.committed("g\(number)", Self.t0)?.offset == offset, "seed \(seed), group \(number)")
+      #expect(try committed(directory, "g\(number)") == offset, "seed \(seed), group \(number)")
     }
-    try again.close()
   }
 
   @Test("are refused once the broker is closed, and leave nothing waiting")

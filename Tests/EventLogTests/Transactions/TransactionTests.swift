@@ -24,16 +24,6 @@ extension TestBroker {
   }
 }
 
-/// The code of the error that `body` throws.
-func code(_ body: () async throws -> Void) async -> EventLogError.Code? {
-  do {
-    try await body()
-    return nil
-  } catch {
-    return (error as? EventLogError)?.code
-  }
-}
-
 @Suite("A transaction")
 struct TransactionTests {
   private static let outsider = ConsumerGroupMetadata(group: "g")

@@ -10,54 +10,48 @@ extension Workloads {
   private static func seekOffset(_ size: Size) -> Workload {
     let payload = Payload(100)
     let count = size.count(20_000) * perBatch
-    return Workload(
-      id: "seek-offset", name: "replay from a random offset in the middle: seek, and read 100 records of 100 B",
-      measures: [.rate("seeks a second")],
-      contenders: [
-        .init(name: "EventLog", kind: .eventLog) { directory in
-          let (broker, _, consumer) = try filled(directory, payload, count: count)
-          var random = Places(count - perBatch)
-          let result = try rate(size.count(100_000), limit: size.limit) {
-            try consumer.seek(topicPartition, to: Int64(random.next()))
-            try read(consumer, perBatch)
-          }
-          try broker.close()
-          return [result]
-        }
+    let peers = embedded { peer, directory in
+      let (session, _) = try filled(peer, directory, payload, count: count)
+      var random = Places(count - perBatch)
+      return [
+        try rate(size.count(100_000), limit: size.limit) { try session.read(from: UInt64(random.next()), perBatch) }
       ]
-        + embedded { peer, directory in
-          let (session, _) = try filled(peer, directory, payload, count: count)
-          var random = Places(count - perBatch)
-          return [
-            try rate(size.count(100_000), limit: size.limit) {
-              try session.read(from: UInt64(random.next()), perBatch)
-            }
-          ]
-        })
+    }
+    return seek(
+      size, id: "seek-offset", "replay from a random offset in the middle: seek, and read 100 records of 100 B",
+      payload, count: count, peers: peers
+    ) { _, place in Int64(place) }
   }
 
   private static func seekTimestamp(_ size: Size) -> Workload {
-    let payload = Payload(100)
-    let count = size.count(20_000) * perBatch
-    return Workload(
-      id: "seek-timestamp", name: "replay from a random timestamp: find its offset, and read 100 records of 100 B",
-      measures: [.rate("seeks a second")],
+    seek(
+      size, id: "seek-timestamp", "replay from a random timestamp: find its offset, and read 100 records of 100 B",
+      Payload(100), count: size.count(20_000) * perBatch, peers: []
+    ) { consumer, place in
+      try consumer.offsetsForTimes([topicPartition: firstTimestamp + Int64(place)])[topicPartition]??.offset
+    }
+  }
+
+  /// - Parameter find: the offset to begin at, of a record that is chosen at random.
+  private static func seek(
+    _ size: Size, id: String, _ name: String, _ payload: Payload, count: Int, peers: [Workload.Contender],
+    find: @escaping (Consumer, Int) throws -> Int64?
+  ) -> Workload {
+    Workload(
+      id: id, name: name, measures: [.rate("seeks a second")],
       contenders: [
         .init(name: "EventLog", kind: .eventLog) { directory in
           let (broker, _, consumer) = try filled(directory, payload, count: count)
           var random = Places(count - perBatch)
           let result = try rate(size.count(100_000), limit: size.limit) {
-            let time = firstTimestamp + Int64(random.next())
-            guard let found = try consumer.offsetsForTimes([topicPartition: time])[topicPartition] ?? nil else {
-              return
-            }
-            try consumer.seek(topicPartition, to: found.offset)
+            guard let offset = try find(consumer, random.next()) else { return }
+            try consumer.seek(topicPartition, to: offset)
             try read(consumer, perBatch)
           }
           try broker.close()
           return [result]
         }
-      ])
+      ] + peers)
   }
 
   private static func mixed(_ size: Size) -> Workload {
