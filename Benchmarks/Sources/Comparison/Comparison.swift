@@ -15,6 +15,7 @@ struct Comparison {
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: root) }
     let all = Workloads.all(options.size)
+    WarmMemory.touch(options.size.memoryAtFirst)
     for workload in all where options.includes(workload) {
       guard workload.contenders.contains(where: options.includes) else { continue }
       let result = try await workload.run(options.size, root: root, among: options.includes)
@@ -73,8 +74,11 @@ struct Size: Sendable {
   /// How much page cache every contender is to find that the machine has really got.
   var memory: Int
 
-  static let full = Size(rounds: 5, scale: 1, limit: 0.5, memory: 512 << 20)
-  static let smoke = Size(rounds: 1, scale: 50, limit: 0.02, memory: 0)
+  /// How much memory the whole run may expect to need at one time.
+  var memoryAtFirst: Int
+
+  static let full = Size(rounds: 5, scale: 1, limit: 0.5, memory: 512 << 20, memoryAtFirst: 8 << 30)
+  static let smoke = Size(rounds: 1, scale: 50, limit: 0.02, memory: 0, memoryAtFirst: 0)
 
   func count(_ full: Int) -> Int { max(1, full / scale) }
 }

@@ -31,7 +31,7 @@ struct Workload {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         // What the one before left to the kernel to write would slow this one's syncs.
         sync()
-        try warmMemory(root + "/warm", bytes: size.memory)
+        try WarmMemory.fillPageCache(root + "/warm", bytes: size.memory)
         if let measured = try await contender.run(directory) { values[contender.name, default: []].append(measured) }
         try FileManager.default.removeItem(atPath: directory)
       }
@@ -48,19 +48,6 @@ struct Workload {
           })
       })
   }
-}
-
-/// Fills page cache and gives it back. A virtual machine's free memory may be the host's at the moment: the first to use it
-/// waits for each page, and whoever comes next gets it for nothing. So nobody is to be the first.
-private func warmMemory(_ path: String, bytes: Int) throws {
-  let file = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0o600)
-  guard file >= 0 else { throw POSIXError(.EIO) }
-  defer {
-    close(file)
-    unlink(path)
-  }
-  let chunk = [UInt8](repeating: 1, count: 1 << 20)
-  for _ in 0..<(bytes / chunk.count) where write(file, chunk, chunk.count) < 0 { throw POSIXError(.EIO) }
 }
 
 /// What is measured.

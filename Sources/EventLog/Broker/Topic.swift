@@ -23,13 +23,13 @@ final class Topic: Sendable {
   /// The log of a partition, to append to.
   ///
   /// - Throws: as `partition`, and as `Partition.log`.
-  @inline(__always)
+  @inline(always)
   func log(_ number: Int) throws(EventLogError) -> PartitionLog {
     if let log = logIfPresent(number) { return log }
     return try partition(number).log()
   }
 
-  @inline(__always)
+  @inline(always)
   func logIfPresent(_ number: Int) -> PartitionLog? {
     number >= 0 && number < logs.count ? logs[number] : nil
   }

@@ -91,7 +91,7 @@ public struct RecordView: ~Copyable {
     cursor = records.makeCursor()
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   var layout: RecordLayout { cursor.record }
 
   /// The key's bytes, or nil for null.

@@ -14,7 +14,7 @@ extension Producer {
     return try appendAsIs(record)
   }
 
-  @inline(__always)
+  @inline(always)
   private func appendAsIs(_ record: ProducerRecord) throws -> RecordMetadata {
     let log = try noting { () throws(EventLogError) in
       let log = try self.log(try route(record.topic), partition: record.partition, record.record)
@@ -38,17 +38,22 @@ extension Producer {
       let record = Record(copying: key, value, headers: headers, timestamp: timestamp)
       return try append([record], to: topicPartition)
     }
-    let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
-    let log = try noting { () throws(EventLogError) in
-      let log = try self.log(topicPartition)
-      try checkSize(size, topicPartition)
-      return log
+    let result = try withLog(topicPartition) { log throws(EventLogError) in
+      try append(key, value, headers, timestamp, to: log)
     }
+    return batch(result, topicPartition)
+  }
+
+  private func append(
+    _ key: RawSpan?, _ value: RawSpan?, _ headers: [RecordHeader], _ timestamp: Int64?, to log: PartitionLog
+  ) throws(EventLogError) -> AppendResult {
+    let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
+    try noting { () throws(EventLogError) in try checkSize(size, log.topicPartition) }
     let result = try append(to: log) { options throws(EventLogError) in
       try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
     }
     if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
-    return batch(result, topicPartition)
+    return result
   }
 
   /// Appends records to one partition as one batch: all of them, or none.
@@ -62,14 +67,17 @@ extension Producer {
     return try appendAsIs(records, topicPartition)
   }
 
-  @inline(__always)
+  @inline(always)
   private func appendAsIs(_ records: [Record], _ topicPartition: TopicPartition) throws -> BatchMetadata {
-    let log = try noting { () throws(EventLogError) in try self.log(topicPartition) }
+    batch(try withLog(topicPartition) { log throws(EventLogError) in try append(records, to: log) }, topicPartition)
+  }
+
+  private func append(_ records: [Record], to log: PartitionLog) throws(EventLogError) -> AppendResult {
     let result = try append(to: log) { options throws(EventLogError) in
       try log.append(records: records.span, options)
     }
     if awaitsDisk { try log.waitUntilDurable(upTo: result.nextOffset) }
-    return batch(result, topicPartition)
+    return result
   }
 
   /// Sends records to a topic, in as few batches as their partitions and `max.request.size` allow, and waits until all of

@@ -15,7 +15,7 @@ extension Producer {
     return try await sendAsIs(record)
   }
 
-  @inline(__always)
+  @inline(always)
   private func sendAsIs(_ record: ProducerRecord) async throws -> RecordMetadata {
     try Task.checkCancellation()
     let size = Self.size(record.record)
@@ -87,7 +87,7 @@ extension Producer {
     }
   }
 
-  @inline(__always)
+  @inline(always)
   private func sendAsIs(_ record: ProducerRecord, _ onDelivery: @escaping DeliveryCallback) throws {
     let log = try noting { () throws(EventLogError) in
       try self.log(try route(record.topic), partition: record.partition, record.record)

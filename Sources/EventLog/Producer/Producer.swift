@@ -30,6 +30,7 @@ public final class Producer: Sendable {
   let interceptors: ProducerInterceptors?
   private let topics: TopicTable
   private let routes: Mutex<Routes>
+  private let latest = AtHand<Latest>()
   private let isClosed = Atomic<Bool>(false)
 
   /// A topic at hand, with what its partitioning needs.
@@ -42,6 +43,18 @@ public final class Producer: Sendable {
       self.topic = topic
       self.version = version
       self.sticky = sticky
+    }
+  }
+
+  /// The partition that was last named by its number.
+  private final class Latest: Sendable {
+    let log: PartitionLog
+    /// Of the topics, when it was looked up.
+    let version: Int
+
+    init(log: PartitionLog, version: Int) {
+      self.log = log
+      self.version = version
     }
   }
 
@@ -91,14 +104,14 @@ public final class Producer: Sendable {
   // MARK: Appending
 
   /// Has `body` append to a log: at once, or through the gate of the transaction or of the name.
-  @inline(__always)
+  @inline(always)
   func append(
     to log: PartitionLog, _ body: (AppendOptions) throws(EventLogError) -> AppendResult
   ) throws(EventLogError) -> AppendResult {
     try Self.append(to: log, options, transaction, lease, body)
   }
 
-  @inline(__always)
+  @inline(always)
   private static func append(
     to log: PartitionLog, _ options: AppendOptions, _ transaction: ProducerTransaction?, _ lease: ProducerLease?,
     _ body: (AppendOptions) throws(EventLogError) -> AppendResult
@@ -109,7 +122,7 @@ public final class Producer: Sendable {
   }
 
   /// Runs what comes before an append. What fails there keeps a transaction from being committed, too.
-  @inline(__always)
+  @inline(always)
   func noting<R>(_ body: () throws(EventLogError) -> R) throws(EventLogError) -> R {
     do throws(EventLogError) {
       return try body()
@@ -150,16 +163,33 @@ public final class Producer: Sendable {
     }
   }
 
-  /// The log of a partition that the caller names. One look under the lock where the topic is the one of the last call.
+  /// The log of a partition that the caller names.
   func log(_ topicPartition: TopicPartition) throws(EventLogError) -> PartitionLog {
     try requireOpen()
-    let version = topics.version
-    let known = routes.withLock { routes -> PartitionLog? in
-      guard let last = routes.last, last.version == version, last.topic.name == topicPartition.topic else { return nil }
-      return last.topic.logIfPresent(topicPartition.partition)
-    }
-    if let known { return known }
     return try route(topicPartition.topic).topic.log(topicPartition.partition)
+  }
+
+  /// Calls `body` with the log of a partition that the caller names. Where it is the one of the last call, and no other thread
+  /// is at that, it is at hand without a lock.
+  @inline(always)
+  func withLog<R>(
+    _ topicPartition: TopicPartition, _ body: (PartitionLog) throws(EventLogError) -> R
+  ) throws(EventLogError) -> R {
+    let version = topics.version
+    let result = try latest.withObjectIfFree { latest throws(EventLogError) -> R? in
+      guard latest.version == version, latest.log.topicPartition == topicPartition, !isClosed.load(ordering: .acquiring)
+      else { return nil }
+      return try body(latest.log)
+    }
+    if let result { return result }
+    return try body(lookUp(topicPartition, version))
+  }
+
+  @inline(never)
+  private func lookUp(_ topicPartition: TopicPartition, _ version: Int) throws(EventLogError) -> PartitionLog {
+    let log = try noting { () throws(EventLogError) in try self.log(topicPartition) }
+    latest.put(Latest(log: log, version: version))
+    return log
   }
 
   private func findOrCreate(_ name: String) throws(EventLogError) -> Topic {

@@ -1,14 +1,14 @@
 // Everything in Kafka's files is big-endian and unaligned.
 
 extension UnsafeRawPointer {
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package func loadBigEndian<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as: Value.Type) -> Value {
     Value(bigEndian: loadUnaligned(fromByteOffset: offset, as: Value.self))
   }
 }
 
 extension UnsafeMutableRawPointer {
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package func storeBigEndian<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, _ offset: Int) {
     storeBytes(of: value.bigEndian, toByteOffset: offset, as: Value.self)
   }

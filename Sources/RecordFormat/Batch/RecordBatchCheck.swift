@@ -1,4 +1,5 @@
 /// Whether bytes are a batch: what recovery, readers, `verify` and import ask.
+@usableFromInline
 package enum RecordBatchCheck {
   /// What lies at some place of a log.
   package enum Header: Sendable {
@@ -39,6 +40,7 @@ package enum RecordBatchCheck {
   }
 
   /// The checksum over a whole batch: of the bytes from the attributes on.
+  @usableFromInline
   package static func checksum(_ batch: UnsafeRawBufferPointer) -> UInt32 {
     Checksum.crc32c(UnsafeRawBufferPointer(rebasing: batch[RecordBatchHeader.checksummedStart...]))
   }

@@ -95,7 +95,7 @@ package enum RecordBatchEncoder {
   }
 
   /// Measures a batch of the one record given in parts.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func measure(
     key: RawSpan?, value: RawSpan?, headers: [RecordHeader], timestamp: Int64?, now: Int64,
     accepted: ClosedRange<Int64>
@@ -110,7 +110,7 @@ package enum RecordBatchEncoder {
   }
 
   /// Writes the one record that was measured. Returns the end.
-  @inlinable @inline(__always) @discardableResult
+  @inlinable @inline(always) @discardableResult
   package static func store(
     key: RawSpan?, value: RawSpan?, headers: [RecordHeader], at start: UnsafeMutableRawPointer
   ) -> UnsafeMutableRawPointer {
@@ -127,7 +127,7 @@ package enum RecordBatchEncoder {
 
   // MARK: One record
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func bodySize(
     timestampDelta: Int64, offsetDelta: Int, keyCount: Int, valueCount: Int, headers: [RecordHeader]
   ) -> Int {
@@ -148,7 +148,7 @@ package enum RecordBatchEncoder {
     return size
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func storePrologue(
     body: Int, timestampDelta: Int64, offsetDelta: Int, at pointer: inout UnsafeMutableRawPointer
   ) {
@@ -156,7 +156,7 @@ package enum RecordBatchEncoder {
     storeAttributesAndDeltas(timestampDelta: timestampDelta, offsetDelta: offsetDelta, at: &pointer)
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func storeAttributesAndDeltas(
     timestampDelta: Int64, offsetDelta: Int, at pointer: inout UnsafeMutableRawPointer
   ) {
@@ -166,7 +166,7 @@ package enum RecordBatchEncoder {
     Varint.store(Int64(offsetDelta), at: &pointer)
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func storeBytes(_ bytes: [UInt8]?, at pointer: inout UnsafeMutableRawPointer) {
     guard let bytes else {
       Varint.store(-1, at: &pointer)
@@ -179,7 +179,7 @@ package enum RecordBatchEncoder {
     pointer += bytes.count
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func storeBytes(_ bytes: RawSpan?, at pointer: inout UnsafeMutableRawPointer) {
     guard let bytes else {
       Varint.store(-1, at: &pointer)
@@ -193,7 +193,7 @@ package enum RecordBatchEncoder {
   }
 
   /// Keys are short: one of 8 to 16 bytes is copied as two words, which may overlap, without a call.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
     guard count >= 8, count <= 16 else { return target.copyMemory(from: source, byteCount: count) }
     let first = source.loadUnaligned(as: UInt64.self)
@@ -202,7 +202,7 @@ package enum RecordBatchEncoder {
     target.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func storeHeaders(
     _ headers: [RecordHeader], at pointer: inout UnsafeMutableRawPointer
   ) {

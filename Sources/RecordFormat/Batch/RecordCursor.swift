@@ -54,7 +54,7 @@ package struct RecordCursor {
 
   /// Goes to the next record. False at the end, or at a record that breaks the format (`isBroken`), after which `record` is
   /// of no use.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package mutating func advance() -> Bool {
     guard remaining > 0 else {
       // Bytes that no record owns, or a negative count, are as wrong as records that are missing.
@@ -72,7 +72,7 @@ package struct RecordCursor {
 
   /// The record, where it is of the shape that nearly all have: without headers, its numbers of three bytes at most, and
   /// with bytes behind it, so that the end need be looked at only twice. False decides nothing: `parse` does.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   mutating func parseUsual() -> Bool {
     var next = pointer
     var length = 0
@@ -144,7 +144,7 @@ package struct RecordCursor {
   }
 
   /// Past a key or value of `length` bytes, where -1 is null.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   static func skip(_ length: Int64, from pointer: inout UnsafeRawPointer, end: UnsafeRawPointer) -> Bool {
     guard length <= Int64(end - pointer), length >= -1 else { return false }
     pointer += Int(max(length, 0))

@@ -5,18 +5,18 @@ package enum Varint {
   @inlinable package static var maximumBytes32: Int { 5 }
   @inlinable package static var maximumBytes64: Int { 10 }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func zigzag(_ value: Int64) -> UInt64 {
     UInt64(bitPattern: (value &<< 1) ^ (value &>> 63))
   }
 
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func unzigzag(_ value: UInt64) -> Int64 {
     Int64(bitPattern: value &>> 1) ^ -Int64(bitPattern: value & 1)
   }
 
   /// How many bytes the encoding of `value` has, 1 to 10.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func size(_ value: Int64) -> Int {
     let encoded = zigzag(value)
     // Nearly all that records hold is this short, and to count bits is slow on some processors.
@@ -27,7 +27,7 @@ package enum Varint {
   }
 
   /// Stores `value` at `pointer` and moves it past the encoding. The caller has made sure of the room.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func store(_ value: Int64, at pointer: inout UnsafeMutableRawPointer) {
     var rest = zigzag(value)
     while rest >= 0x80 {
@@ -44,7 +44,7 @@ package enum Varint {
 
   /// Loads an encoding of at most `usualBytes`, which have to be readable, and moves `pointer` past it. False for a longer
   /// one.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func loadUsual(_ value: inout Int, from pointer: inout UnsafeRawPointer) -> Bool {
     var encoded = UInt64(pointer.load(as: UInt8.self))
     pointer += 1
@@ -65,7 +65,7 @@ package enum Varint {
 
   /// Loads an encoding of at most `maximumBytes` from `pointer`, below `end`, and moves `pointer` past it. False where
   /// the encoding is cut off or too long; `pointer` is of no use then.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   package static func load(
     _ value: inout Int64, from pointer: inout UnsafeRawPointer, end: UnsafeRawPointer, maximumBytes: Int
   ) -> Bool {

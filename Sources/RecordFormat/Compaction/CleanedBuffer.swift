@@ -18,7 +18,7 @@ package struct CleanedBuffer: ~Copyable {
   package mutating func removeAll() { count = 0 }
 
   /// Room for `size` bytes at the end; what is stored there counts after `filled`.
-  @inline(__always)
+  @inline(always)
   mutating func room(_ size: Int) -> UnsafeMutableRawPointer {
     if capacity &- count < size { grow(to: count + size) }
     return memory + count
@@ -33,13 +33,13 @@ package struct CleanedBuffer: ~Copyable {
     capacity = larger
   }
 
-  @inline(__always)
+  @inline(always)
   mutating func filled(_ size: Int) {
     assert(size >= 0 && size <= capacity - count)
     count &+= size
   }
 
-  @inline(__always)
+  @inline(always)
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress else { return }
     room(bytes.count).copyMemory(from: base, byteCount: bytes.count)

@@ -18,10 +18,10 @@ package struct KeyHash: Sendable {
   package typealias Value = (UInt64, UInt64)
 
   /// One round for each word and three at the end: as the standard library hashes.
-  @inline(__always)
+  @inline(always)
   package func callAsFunction(_ bytes: UnsafeRawBufferPointer) -> Value { hash(bytes, rounds: 1, final: 3) }
 
-  @inline(__always)
+  @inline(always)
   package func hash(_ bytes: UnsafeRawBufferPointer, rounds: Int, final: Int) -> Value {
     var state = State(
       v0: k0 ^ 0x736f_6d65_7073_6575, v1: k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee, v2: k0 ^ 0x6c79_6765_6e65_7261,
@@ -47,14 +47,14 @@ package struct KeyHash: Sendable {
     var v2: UInt64
     var v3: UInt64
 
-    @inline(__always)
+    @inline(always)
     mutating func take(_ word: UInt64, _ rounds: Int) {
       v3 ^= word
       for _ in 0..<rounds { round() }
       v0 ^= word
     }
 
-    @inline(__always)
+    @inline(always)
     mutating func round() {
       v0 = v0 &+ v1
       v1 = v1 &<< 13 | v1 &>> 51

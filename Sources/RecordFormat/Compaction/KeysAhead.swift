@@ -15,7 +15,7 @@ struct KeysAhead {
   }
 
   /// The hash of the next record's key; of no meaning where it has none.
-  @inline(__always)
+  @inline(always)
   mutating func next(_ map: borrowing OffsetMap) -> KeyHash.Value {
     while made &- taken < Self.distance, cursor.advance() {
       let record = cursor.record

@@ -48,13 +48,13 @@ package struct OffsetMap: ~Copyable {
   package var isFull: Bool { count >= capacity }
 
   /// Where the search for a key begins.
-  @inline(__always)
+  @inline(always)
   private func home(of value: KeyHash.Value) -> Int {
     Int(truncatingIfNeeded: value.0.multipliedFullWidth(by: UInt64(truncatingIfNeeded: slots)).high)
   }
 
   /// Where the key is, or the empty slot where it would be.
-  @inline(__always)
+  @inline(always)
   private func slot(of value: KeyHash.Value) -> Int {
     var index = home(of: value)
     while true {
@@ -67,7 +67,7 @@ package struct OffsetMap: ~Copyable {
 
   /// The key's hash. Its entry is on its way from memory when this returns: whoever asks for some keys ahead of their use
   /// does not wait for each.
-  @inline(__always)
+  @inline(always)
   func prefetch(_ key: UnsafeRawBufferPointer) -> KeyHash.Value {
     let value = hash(key)
     cel_prefetch(entries + home(of: value))
@@ -75,12 +75,12 @@ package struct OffsetMap: ~Copyable {
   }
 
   /// Offsets come in their order. The caller asks `isFull` before.
-  @inline(__always)
+  @inline(always)
   package mutating func put(_ key: UnsafeRawBufferPointer, _ offset: Int64) {
     put(hash(key), offset)
   }
 
-  @inline(__always)
+  @inline(always)
   mutating func put(_ value: KeyHash.Value, _ offset: Int64) {
     let index = slot(of: value)
     if entries[index].next == 0 {
@@ -92,10 +92,10 @@ package struct OffsetMap: ~Copyable {
   }
 
   /// The key's latest offset; -1 where it is not known.
-  @inline(__always)
+  @inline(always)
   package func offset(of key: UnsafeRawBufferPointer) -> Int64 { offset(of: hash(key)) }
 
-  @inline(__always)
+  @inline(always)
   func offset(of value: KeyHash.Value) -> Int64 { entries[slot(of: value)].next &- 1 }
 
   /// Says that everything up to `offset` was taken in.

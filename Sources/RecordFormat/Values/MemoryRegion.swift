@@ -72,7 +72,7 @@ package final class MemoryRegion: @unchecked Sendable {
 extension MemoryRegion {
   /// The bytes of a key or value as a span that lives no longer than `owner`, which holds this region; nil where `count`
   /// is negative, which is how null is written.
-  @inlinable @inline(__always)
+  @inlinable @inline(always)
   @_lifetime(borrow owner)
   package func span<Owner: ~Copyable>(_ start: Int, _ count: Int, of owner: borrowing Owner) -> RawSpan? {
     guard count >= 0 else { return nil }

@@ -55,7 +55,7 @@ package struct LogConfiguration: Sendable, Equatable {
   }
 
   /// The timestamps that a record may have at `now`. Bounds are inclusive.
-  @inline(__always)
+  @inline(always)
   func acceptedTimestamps(now: Int64) -> ClosedRange<Int64> {
     // The append time replaces what the producer said, so that there is nothing to check.
     guard timestampType == .createTime else { return Int64.min...Int64.max }

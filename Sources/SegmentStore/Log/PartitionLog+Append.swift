@@ -1,3 +1,4 @@
+internal import CEventLog
 package import RecordFormat
 
 extension PartitionLog {
@@ -23,8 +24,11 @@ extension PartitionLog {
     let result = try appending { state throws(EventLogError) in
       let measure = RecordBatchEncoder.measure(
         records, now: now, accepted: state.configuration.acceptedTimestamps(now: now))
-      return try appendInPlace(&state, measure, now: now, options) { target in
-        RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
+      switch try begin(&state, measure, now: now, options) {
+      case .duplicate(let earlier): return earlier
+      case .batch(let batch):
+        let end = RecordBatchEncoder.store(records, measured: measure, now: now, at: batch.records)
+        return finish(&state, batch, end: end, now: now, options)
       }
     }
     try appended(result)
@@ -57,8 +61,11 @@ extension PartitionLog {
       let measure = RecordBatchEncoder.measure(
         key: key, value: value, headers: headers, timestamp: timestamp, now: now,
         accepted: state.configuration.acceptedTimestamps(now: now))
-      return try appendInPlace(&state, measure, now: now, options) { target in
-        RecordBatchEncoder.store(key: key, value: value, headers: headers, at: target)
+      switch try begin(&state, measure, now: now, options) {
+      case .duplicate(let earlier): return earlier
+      case .batch(let batch):
+        let end = RecordBatchEncoder.store(key: key, value: value, headers: headers, at: batch.records)
+        return finish(&state, batch, end: end, now: now, options)
       }
     }
     try appended(result)
@@ -67,6 +74,7 @@ extension PartitionLog {
 
   // MARK: Compressed batches
 
+  @inline(always)
   private func effectiveCompression(_ options: AppendOptions) -> (type: CompressionType, level: Int32?) {
     // A topic that says how it is compressed overrules the producer; the lock is taken only where one could.
     if let topic = topicCompression { return topic }
@@ -103,11 +111,13 @@ extension PartitionLog {
     var small = measure
     small.payloadSize = compressed.count
     let result = try appending { state throws(EventLogError) in
-      try appendInPlace(&state, small, now: now, options, compression: compression.type) { target in
+      switch try begin(&state, small, now: now, options, compression: compression.type) {
+      case .duplicate(let earlier): return earlier
+      case .batch(let batch):
         compressed.withUnsafeBytes { bytes in
-          if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
+          if let base = bytes.baseAddress { batch.records.copyMemory(from: base, byteCount: bytes.count) }
         }
-        return target + compressed.count
+        return finish(&state, batch, end: batch.records + compressed.count, now: now, options)
       }
     }
     try appended(result)
@@ -117,7 +127,7 @@ extension PartitionLog {
   // MARK: In place
 
   /// The lock, and a second try where the cap on all logs was in the way and room could be made.
-  @inline(__always)
+  @inline(always)
   private func appending(
     _ body: (inout State) throws(EventLogError) -> AppendResult
   ) throws(EventLogError) -> AppendResult {
@@ -126,13 +136,29 @@ extension PartitionLog {
     }
   }
 
-  /// Checks, makes room, has `store` write the records where they will live, and publishes them.
-  @inline(__always)
-  func appendInPlace(
+  /// A batch that has its place in the mapping, and waits there for its records.
+  struct BegunBatch {
+    let pointer: UnsafeMutableRawPointer
+    /// All of it but the checksum.
+    var header: RecordBatchHeader
+
+    var records: UnsafeMutableRawPointer { pointer + RecordBatchHeader.size }
+  }
+
+  enum Beginning {
+    case batch(BegunBatch)
+    /// A producer that repeats itself appended it before.
+    case duplicate(AppendResult)
+  }
+
+  /// Checks a batch, and makes room for it. What fails here has appended nothing.
+  ///
+  /// Two calls, and the caller stores the records in between: a closure for that would cost as much as the rest.
+  @inline(always)
+  func begin(
     _ state: inout State, _ measure: RecordBatchEncoder.Measure, now: Int64, _ options: AppendOptions,
-    compression: CompressionType = .none, store: (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer,
-    beforeShown: (inout State, RecordBatchHeader) -> Void = { _, _ in }
-  ) throws(EventLogError) -> AppendResult {
+    compression: CompressionType = .none
+  ) throws(EventLogError) -> Beginning {
     let size = measure.batchSize
     let isAppendTime = state.configuration.timestampType == .logAppendTime
     let maxTimestamp = isAppendTime ? now : measure.maxTimestamp
@@ -142,18 +168,15 @@ extension PartitionLog {
       throw refusal(state, measure, now: now)
     }
     var sequence: Int32 = -1
-    if options.producer.id >= 0, !options.producer.isControl {
+    if options.producer.hasSequences {
       switch try check(&state, options.producer, count: measure.recordCount) {
       case .append(let due): sequence = due
-      case .duplicate(let batch): return duplicate(batch, isAppendTime: isAppendTime)
+      case .duplicate(let batch): return .duplicate(duplicate(batch, isAppendTime: isAppendTime))
       }
     }
-    let base = state.nextOffset
     let pointer = try makeRoom(&state, size: size, count: measure.recordCount, maxTimestamp: maxTimestamp, now: now)
-    let end = store(pointer + RecordBatchHeader.size)
-    assert(end == pointer + size, "the batch is not as long as it was measured")
-    var header = RecordBatchHeader(
-      baseOffset: base, batchLength: Int32(truncatingIfNeeded: size - RecordBatchHeader.logOverhead),
+    let header = RecordBatchHeader(
+      baseOffset: state.nextOffset, batchLength: Int32(truncatingIfNeeded: size - RecordBatchHeader.logOverhead),
       partitionLeaderEpoch: state.leaderEpoch,
       attributes: BatchAttributes(
         compression: compression, timestampType: isAppendTime ? .logAppendTime : .createTime,
@@ -161,22 +184,32 @@ extension PartitionLog {
       lastOffsetDelta: Int32(truncatingIfNeeded: measure.recordCount - 1), baseTimestamp: measure.baseTimestamp,
       maxTimestamp: maxTimestamp, producerID: options.producer.id, producerEpoch: options.producer.epoch,
       baseSequence: sequence, recordCount: Int32(truncatingIfNeeded: measure.recordCount))
-    header.storeChecksummedFields(to: pointer)
-    header.crc = RecordBatchCheck.checksum(UnsafeRawBufferPointer(start: pointer, count: size))
-    header.storePrefixButLength(to: pointer)
-    header.storeLength(to: pointer)
+    return .batch(BegunBatch(pointer: pointer, header: header))
+  }
 
+  /// Makes a batch of what was stored up to `end`, and shows it.
+  @inline(always)
+  func finish(
+    _ state: inout State, _ batch: BegunBatch, end: UnsafeMutableRawPointer, now: Int64, _ options: AppendOptions,
+    marker: ControlRecord? = nil
+  ) -> AppendResult {
+    var header = batch.header
+    assert(end == batch.pointer + header.sizeInBytes, "the batch is not as long as it was measured")
+    header.seal(at: batch.pointer)
+    // The next one of this size: its cache lines come while this one's caller goes on.
+    cel_prefetch_to_store(end + 64, min(header.sizeInBytes, 512))
     // Before it can be seen: a reader must not take an open transaction for none.
-    if options.producer.id >= 0, !options.producer.isControl { take(&state, header, now: now) }
-    beforeShown(&state, header)
+    if options.producer.hasSequences { take(&state, header, now: now) }
+    if let marker { take(&state, header, marker, now: now) }
     advance(&state, past: header, isDurable: options.isDurable)
     return AppendResult(
-      baseOffset: base, lastOffset: header.lastOffset, logAppendTime: isAppendTime ? now : nil, now: now,
-      sizeInBytes: size)
+      baseOffset: header.baseOffset, lastOffset: header.lastOffset,
+      logAppendTime: header.attributes.timestampType == .logAppendTime ? now : nil, now: now,
+      sizeInBytes: header.sizeInBytes)
   }
 
   /// Where a batch of `size` bytes goes, with room for it; a new segment where the old one is full.
-  @inline(__always)
+  @inline(always)
   func makeRoom(
     _ state: inout State, size: Int, count: Int, maxTimestamp: Int64, now: Int64
   ) throws(EventLogError) -> UnsafeMutableRawPointer {
@@ -210,7 +243,7 @@ extension PartitionLog {
   }
 
   /// Takes a batch that was stored into the books, and shows it.
-  @inline(__always)
+  @inline(always)
   private func advance(_ state: inout State, past header: RecordBatchHeader, isDurable: Bool) {
     let position = state.active.position
     if position == 0 { state.active.firstBatchTimestamp = header.maxTimestamp }
@@ -278,7 +311,7 @@ extension PartitionLog {
 
   // MARK: Afterwards, without the lock
 
-  @inline(__always)
+  @inline(always)
   func appended(_ result: AppendResult) throws(EventLogError) {
     wakeWaiters()
     if result.nextOffset - durableOffset >= flushMessages { try waitUntilDurable(upTo: result.nextOffset) }

@@ -169,7 +169,7 @@ package final class PartitionLog: Sendable {
   /// The offset that the next record gets.
   package var logEndOffset: Int64 { endOffset.load(ordering: .acquiring) }
   /// Consumers read below this: the log end, or the first `acks=all` batch that is not yet on the disk.
-  package var highWatermark: Int64 { visibleOffset.load(ordering: .sequentiallyConsistent) }
+  package var highWatermark: Int64 { visibleOffset.load(ordering: .acquiring) }
   /// Everything below this is on the disk.
   package var durableOffset: Int64 { syncedOffset.load(ordering: .acquiring) }
   package var segments: [Segment] { segmentList.withLock { $0 } }
@@ -201,12 +201,10 @@ package final class PartitionLog: Sendable {
   // MARK: Publishing
 
   /// Shows what was appended. Called under the lock.
-  @inline(__always)
+  @inline(always)
   func publish(_ state: inout State) {
     endOffset.store(state.nextOffset, ordering: .releasing)
-    // Sequentially consistent, together with the waiter's count and its second look at the watermark: either the
-    // appender sees the waiter, or the waiter sees the record.
-    visibleOffset.store(state.firstUndurable ?? state.nextOffset, ordering: .sequentiallyConsistent)
+    visibleOffset.store(state.firstUndurable ?? state.nextOffset, ordering: .releasing)
     syncedOffset.store(state.durableOffset, ordering: .releasing)
     if state.producers.hasHidden { showEndedTransactions(&state) }
   }
@@ -218,7 +216,8 @@ package final class PartitionLog: Sendable {
   /// Has `waiter` told of the next records. It looks at `highWatermark` once more after this.
   package func addWaiter(_ waiter: any AppendWaiter) {
     waiters.withLock { $0.append(waiter) }
-    waiterCount.add(1, ordering: .sequentiallyConsistent)
+    // Under the appenders' lock: who appends after this sees the waiter, and what was appended before the waiter sees.
+    state.withLock { _ in _ = waiterCount.add(1, ordering: .relaxed) }
   }
 
   package func removeWaiter(_ waiter: any AppendWaiter) {
@@ -227,13 +226,13 @@ package final class PartitionLog: Sendable {
       waiters.removeAll { $0 === waiter }
       return before - waiters.count
     }
-    waiterCount.subtract(removed, ordering: .sequentiallyConsistent)
+    waiterCount.subtract(removed, ordering: .relaxed)
   }
 
   /// Called without the lock, after something became visible.
-  @inline(__always)
+  @inline(always)
   func wakeWaiters() {
-    if waiterCount.load(ordering: .sequentiallyConsistent) > 0 { wakeThem() }
+    if waiterCount.load(ordering: .relaxed) > 0 { wakeThem() }
   }
 
   private func wakeThem() {

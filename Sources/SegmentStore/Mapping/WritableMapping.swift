@@ -21,7 +21,7 @@ package final class WritableMapping: @unchecked Sendable {
   package var count: Int { region.count }
 
   /// Where to store the byte at `position`, which must lie in the part that is reserved.
-  @inline(__always)
+  @inline(always)
   package func pointer(at position: Int) -> UnsafeMutableRawPointer {
     assert(position >= 0 && position <= region.count)
     return base + position

@@ -3,7 +3,7 @@ package import RecordFormat
 extension PartitionLog {
   // MARK: Within an append, under the lock
 
-  @inline(__always)
+  @inline(always)
   func check(
     _ state: inout State, _ producer: ProducerStamp, count: Int
   ) throws(EventLogError) -> ProducerStateManager.Verdict {
@@ -21,7 +21,7 @@ extension PartitionLog {
       now: batch.timestamp, sizeInBytes: 0)
   }
 
-  @inline(__always)
+  @inline(always)
   func take(_ state: inout State, _ header: RecordBatchHeader, now: Int64) {
     state.producers.add(header, now: now)
     if header.attributes.isTransactional { publishFirstUnstable(state) }
@@ -62,10 +62,11 @@ extension PartitionLog {
       }
       let records = [record]
       let measure = RecordBatchEncoder.measure(records.span, now: now, accepted: .min ... .max)
-      return try appendInPlace(&state, measure, now: now, options) { target in
-        RecordBatchEncoder.store(records.span, measured: measure, now: now, at: target)
-      } beforeShown: { state, header in
-        end(&state, header, marker, now: now)
+      switch try begin(&state, measure, now: now, options) {
+      case .duplicate(let earlier): return earlier
+      case .batch(let batch):
+        let end = RecordBatchEncoder.store(records.span, measured: measure, now: now, at: batch.records)
+        return finish(&state, batch, end: end, now: now, options, marker: marker)
       }
     }
     try appended(result)
@@ -73,7 +74,7 @@ extension PartitionLog {
   }
 
   /// Takes a marker into the books.
-  private func end(_ state: inout State, _ header: RecordBatchHeader, _ marker: ControlRecord, now: Int64) {
+  func take(_ state: inout State, _ header: RecordBatchHeader, _ marker: ControlRecord, now: Int64) {
     guard let aborted = state.producers.end(header, marker, isVisible: false, now: now) else { return }
     let segment = state.active.segment
     segment.add(aborted)

@@ -42,14 +42,14 @@ struct ProducerEntry: BitwiseCopyable, Sendable {
   var lastBatch: Batch? { batchCount == 0 ? nil : batches[newest] }
 
   /// Another epoch's batches can't come a second time.
-  @inline(__always)
+  @inline(always)
   mutating func setEpoch(_ epoch: Int16) {
     guard epoch != self.epoch else { return }
     self.epoch = epoch
     batchCount = 0
   }
 
-  @inline(__always)
+  @inline(always)
   mutating func add(_ batch: Batch) {
     newest = newest == Self.remembered - 1 ? 0 : newest + 1
     batches[newest] = batch
@@ -57,7 +57,7 @@ struct ProducerEntry: BitwiseCopyable, Sendable {
   }
 
   /// The batch that took exactly these sequence numbers, if it is still remembered.
-  @inline(__always)
+  @inline(always)
   func batch(from first: Int32, to last: Int32) -> Batch? {
     var index = newest
     for _ in 0..<batchCount {
@@ -70,12 +70,12 @@ struct ProducerEntry: BitwiseCopyable, Sendable {
 
 /// Sequence numbers: 31 bits, 0 after the largest.
 package enum SequenceNumber {
-  @inline(__always)
+  @inline(always)
   package static func add(_ count: Int32, to sequence: Int32) -> Int32 {
     Int32(truncatingIfNeeded: (Int64(sequence) + Int64(count)) & Int64(Int32.max))
   }
 
-  @inline(__always)
+  @inline(always)
   package static func subtract(_ count: Int32, from sequence: Int32) -> Int32 {
     Int32(truncatingIfNeeded: (Int64(sequence) - Int64(count)) & Int64(Int32.max))
   }

@@ -8,6 +8,8 @@ package struct ProducerStamp: Sendable, Hashable {
   package var isTransactional: Bool
   /// Whether the batch is a marker, which takes no sequence number.
   var isControl = false
+  /// Whether its batches are counted.
+  var hasSequences: Bool { id >= 0 && !isControl }
 
   /// The sequence number that is due: who never sends a batch a second time need not count.
   package static let following: Int32 = -1

@@ -41,7 +41,7 @@ struct ProducerStateManager: Sendable {
 
   // MARK: Appending
 
-  @inline(__always)
+  @inline(always)
   private mutating func place(of id: Int64) -> Int? {
     if lastPlace >= 0, entries[lastPlace].producerID == id { return lastPlace }
     guard let place = places[id] else { return nil }
@@ -61,7 +61,7 @@ struct ProducerStateManager: Sendable {
   ///
   /// - Throws: `invalidProducerEpoch` for one that was fenced, `outOfOrderSequenceNumber`, and `invalidTransactionState`
   ///   for a plain batch of a producer whose transaction is open.
-  @inline(__always)
+  @inline(always)
   mutating func check(_ stamp: ProducerStamp, count: Int) throws(EventLogError) -> Verdict {
     guard let place = place(of: stamp.id) else {
       // Of a producer that is not known, any number may be the first: what it wrote before may have been deleted.
@@ -108,7 +108,7 @@ struct ProducerStateManager: Sendable {
   /// Takes in a data batch that was appended, or that was found in the log.
   ///
   /// - Parameter now: the wall clock, for a batch that was just appended.
-  @inline(__always)
+  @inline(always)
   mutating func add(_ header: RecordBatchHeader, now: Int64 = .min) {
     let place = placeOrNew(header.producerID, epoch: header.producerEpoch)
     entries[place].setEpoch(header.producerEpoch)

@@ -140,7 +140,7 @@ extension PartitionLog {
   }
 
   /// Does `body` again where it failed because a segment went away, or was replaced, in the middle of it.
-  @inline(__always)
+  @inline(always)
   func despiteRemovals<R>(_ body: () throws(EventLogError) -> R) throws(EventLogError) -> R {
     while true {
       let before = segmentChanges.load(ordering: .sequentiallyConsistent)
@@ -189,14 +189,18 @@ extension PartitionLog {
   }
 
   /// Does `body` again where only the cap on all logs was in the way, and older segments have made room.
-  @inline(__always)
+  @inline(always)
   func withinBudget<R>(_ body: () throws(EventLogError) -> R) throws(EventLogError) -> R {
-    do throws(EventLogError) {
-      return try body()
-    } catch {
-      guard error.code == .diskFull, error.errno == nil, context.diskBudget.makeRoom() else { throw error }
+    var isFirst = true
+    // One place that calls it, so that it is inlined there.
+    while true {
+      do throws(EventLogError) {
+        return try body()
+      } catch {
+        guard isFirst, error.code == .diskFull, error.errno == nil, context.diskBudget.makeRoom() else { throw error }
+        isFirst = false
+      }
     }
-    return try body()
   }
 }
 

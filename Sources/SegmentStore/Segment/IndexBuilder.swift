@@ -34,7 +34,7 @@ struct IndexBuilder {
   }
 
   /// Takes in a batch that lies at `position`.
-  @inline(__always)
+  @inline(always)
   mutating func add(_ header: RecordBatchHeader, position: Int) {
     if header.maxTimestamp > maxTimestamp {
       maxTimestamp = header.maxTimestamp

@@ -33,7 +33,7 @@ package final class Segment: Sendable {
   package var size: Int { publishedSize.load(ordering: .acquiring) }
 
   /// Shows readers everything below `size`.
-  @inline(__always)
+  @inline(always)
   func publish(size: Int) {
     publishedSize.store(size, ordering: .releasing)
   }

@@ -1,3 +1,4 @@
+internal import CEventLog
 internal import Glibc
 internal import Synchronization
 
@@ -7,13 +8,11 @@ package enum TimeSource: Sendable {
   case manual(ManualTime)
 
   /// Milliseconds since 1970: timestamps of records, and nothing that must not jump.
-  @inline(__always)
+  @inline(always)
   package func wallMilliseconds() -> Int64 {
     switch self {
     case .system:
-      var now = timespec()
-      clock_gettime(CLOCK_REALTIME, &now)
-      return Int64(now.tv_sec) &* 1000 &+ Int64(now.tv_nsec) / 1_000_000
+      return cel_wall_milliseconds()
     case .manual(let time):
       return time.wall.load(ordering: .acquiring)
     }
