@@ -57,14 +57,38 @@ extension Consumer {
   }
 
   /// Starts to commit the positions, and goes on. Without a completion, and where more such calls follow, it is written together
-  /// with the next ones, ten milliseconds later at most.
+  /// with the next ones: ten milliseconds later, or a hundred at most where the disk is slow.
   ///
   /// - Parameter completion: told the outcome: once, in the order of the calls, on the task that polls, commits or closes
   ///   next, as in Kafka. A commit that failed is not tried again: a later one may have succeeded already.
   /// - Throws: `invalidGroupID` without a group, `illegalState` once it is closed, `illegalArgument` for a negative offset;
   ///   all else goes to `completion`.
   public func commitAsync(_ completion: (@Sendable ((any Error)?) -> Void)? = nil) throws {
+    if completion == nil, interceptors == nil, joinWaitingCommit() { return }
     try enqueueCommit(currentPositions(), completion)
+  }
+
+  /// The short way of a commit of which nobody is told, where the one before it still waits to be written: puts the positions
+  /// into that. False where there is more to do, or something to refuse.
+  private func joinWaitingCommit() -> Bool {
+    guard let group = configuration.group else { return false }
+    let topics = broker.topicTable
+    let now = broker.context.time.wallMilliseconds()
+    let found = state.withLock { state -> (offsets: [CommittedPosition], member: String?, generation: Int32)? in
+      guard !state.isClosed, state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
+        let offsets = state.positions.committed(at: now, topics)
+      else { return nil }
+      guard state.subscription.ofGroup != nil else { return (offsets, nil, -1) }
+      return (offsets, state.membership.memberID ?? "", state.membership.generation)
+    }
+    guard let found else { return false }
+    do throws(EventLogError) {
+      try broker.groups.validateCommit(
+        group, memberID: found.member, instanceID: configuration.groupInstanceID, generation: found.generation)
+    } catch {
+      return false
+    }
+    return broker.offsets.join(group, found.offsets, commits)
   }
 
   /// Starts to commit the given offsets, and goes on. See `commitAsync(_:)`.

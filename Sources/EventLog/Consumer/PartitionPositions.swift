@@ -1,4 +1,8 @@
+internal import MetadataStore
 internal import RecordFormat
+
+/// A position as it is committed.
+typealias CommittedPosition = (partition: PartitionID, offset: CommittedOffset)
 
 /// The partitions that a consumer has: found by name, and in the order in which polls look at them.
 ///
@@ -9,6 +13,8 @@ struct PartitionPositions {
   var slots: [PartitionPosition] = []
   /// The slots in the order in which they are looked at: who delivered goes to the end.
   private(set) var order: [Int] = []
+  /// What the partitions of the slots are stored by, and the version of the topics when that was looked up.
+  private var ids: (version: Int, ids: [PartitionID])?
 
   var partitions: Dictionary<TopicPartition, Int>.Keys { slotOf.keys }
   var isEmpty: Bool { slots.isEmpty }
@@ -25,6 +31,7 @@ struct PartitionPositions {
 
   /// Adds a partition that is not here yet, to be looked at last.
   mutating func append(_ position: PartitionPosition) {
+    ids = nil
     slotOf[position.topicPartition] = slots.count
     order.append(slots.count)
     slots.append(position)
@@ -34,6 +41,29 @@ struct PartitionPositions {
     let left = order.map { slots[$0] }.filter { !gone.contains($0.topicPartition) }
     self = PartitionPositions()
     for position in left { append(position) }
+  }
+
+  /// The positions that are known, as they are committed; nil where a partition is gone.
+  mutating func committed(at now: Int64, _ topics: TopicTable) -> [CommittedPosition]? {
+    let version = topics.version
+    if ids?.version != version {
+      var found: [PartitionID] = []
+      for slot in slots.indices {
+        let partition = slots[slot].topicPartition
+        guard let topic = topics.find(partition.topic), partition.partition < topic.partitions.count else { return nil }
+        found.append(PartitionID(topic.id, partition.partition))
+      }
+      ids = (version, found)
+    }
+    guard let ids = ids?.ids else { return nil }
+    var result: [CommittedPosition] = []
+    result.reserveCapacity(ids.count)
+    for slot in slots.indices {
+      guard let offset = slots[slot].offset else { continue }
+      let committed = CommittedOffset(offset: offset, leaderEpoch: slots[slot].leaderEpoch, committedAt: now)
+      result.append((ids[slot], committed))
+    }
+    return result
   }
 
   mutating func moveToEnd(_ moved: [Int]) {

@@ -22,8 +22,9 @@ extension OffsetStore {
 
   /// What a disk may take for a transaction, in milliseconds, to be a quick one.
   private static let brief: Int64 = 2
-  /// Milliseconds from one transaction to the next of those that nobody waits for.
-  private static let pause: Int64 = 10
+  /// Milliseconds from one transaction to the next of those that nobody waits for: nine times what the last one took with its
+  /// syncs, so that they have at most a tenth of the disk, within these bounds.
+  private static let pauses: ClosedRange<Int64> = 10...100
 
   /// Has a change written, after all that was given before it, in one SQLite transaction with what waits beside it.
   ///
@@ -87,7 +88,7 @@ extension OffsetStore {
 
   /// Ends the writing, unless there is more to write now.
   private func endWriting() -> Bool {
-    enum End { case done([@Sendable () -> Void]), paused, goesOn }
+    enum End { case done([@Sendable () -> Void]), paused(for: Int64), goesOn }
     let end = state.withLock { state -> End in
       if state.pending.isEmpty, state.generations.isEmpty {
         state.phase = .idle
@@ -96,11 +97,12 @@ extension OffsetStore {
       }
       guard !state.isAwaited, !state.isShutDown, state.whenWritten.isEmpty, case .system = time else { return .goesOn }
       state.phase = .paused
-      return .paused
+      return .paused(for: min(max(9 * state.lastRoundTook, Self.pauses.lowerBound), Self.pauses.upperBound))
     }
     switch end {
     case .done(let calls): for call in calls { call() }
-    case .paused: timekeeper.schedule(at: time.monotonicMilliseconds() + Self.pause) { [weak self] in self?.endPause() }
+    case .paused(let pause):
+      timekeeper.schedule(at: time.monotonicMilliseconds() + pause) { [weak self] in self?.endPause() }
     case .goesOn: return false
     }
     return true
@@ -122,6 +124,7 @@ extension OffsetStore {
       }
       return (state.pending, Array(state.generations.values))
     }
+    let begin = time.monotonicMilliseconds()
     // A partition whose disk failed is no reason to refuse the commits of others.
     var all = MetadataChange()
     var failures: [EventLogError?] = []
@@ -142,9 +145,10 @@ extension OffsetStore {
     } catch {
       failure = error
     }
-    let took = time.monotonicMilliseconds() - start
+    let end = time.monotonicMilliseconds()
     state.withLock { state in
-      state.lastWriteTook = took
+      state.lastWriteTook = end - start
+      state.lastRoundTook = end - begin
       guard failure == nil else { return }
       for (group, offsets) in all.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
     }

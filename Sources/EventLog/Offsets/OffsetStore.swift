@@ -38,6 +38,8 @@ final class OffsetStore: Sendable {
     var whenWritten: [@Sendable () -> Void] = []
     /// How long the last transaction took, in milliseconds.
     var lastWriteTook: Int64 = 0
+    /// The same, with the syncs of the logs that it needed.
+    var lastRoundTook: Int64 = 0
     var isShutDown = false
   }
 
@@ -121,6 +123,16 @@ final class OffsetStore: Sendable {
     } catch {
       tracker.end()
       throw error
+    }
+  }
+
+  /// Puts offsets in the place of those that the same consumer committed last. False where these don't wait to be written any
+  /// more, or where more hangs on them.
+  func join(_ group: String, _ offsets: [CommittedPosition], _ tracker: CommitTracker) -> Bool {
+    state.withLock { state in
+      guard state.held.isEmpty, !state.isShutDown, let last = state.waitingCommit(group, tracker) else { return false }
+      for (id, offset) in offsets { state.pending[last].change.offsets[0].offsets[id] = offset }
+      return true
     }
   }
 
@@ -285,13 +297,19 @@ extension OffsetStore.State {
     for id in stored.keys { held[group]?[id] = nil }
   }
 
+  /// The last of what waits to be written, where it is a commit that this consumer did not wait for.
+  fileprivate func waitingCommit(_ group: String, _ tracker: CommitTracker) -> Int? {
+    guard let last = pending.indices.last, pending[last].tracker === tracker,
+      pending[last].change.offsets[0].group == group
+    else { return nil }
+    return last
+  }
+
   /// Puts offsets in the place of those that the same consumer committed last, where these still wait to be written.
   fileprivate mutating func join(
     _ group: String, _ stored: [PartitionID: CommittedOffset], _ tracker: CommitTracker
   ) -> Bool {
-    guard let last = pending.indices.last, pending[last].tracker === tracker,
-      pending[last].change.offsets[0].group == group
-    else { return false }
+    guard let last = waitingCommit(group, tracker) else { return false }
     for (id, offset) in stored { pending[last].change.offsets[0].offsets[id] = offset }
     return true
   }

@@ -88,12 +88,16 @@ struct OffsetStoreWritingTests {
           for _ in 0..<150 {
             offset = Int64.random(in: 0..<1_000_000, using: &random)
             let offsets = [Self.t0: OffsetAndMetadata(offset)]
-            switch Int.random(in: 0..<3, using: &random) {
+            switch Int.random(in: 0..<5, using: &random) {
             case 0:
               try await consumer.commit(offsets)
               let found = broker.offsets.committed("g\(number)", Self.t0)?.offset
               #expect(found == offset, "seed \(seed), group \(number)")
             case 1: try consumer.commitAsync(offsets)
+            case 2, 3:
+              // The position; often while the one before it still waits.
+              try consumer.seek(Self.t0, to: offset)
+              try consumer.commitAsync()
             default:
               called.append(offset)
               let offset = offset
@@ -111,6 +115,50 @@ struct OffsetStoreWritingTests {
     for (number, offset) in last {
       #expect(try committed(directory, "g\(number)") == offset, "seed \(seed), group \(number)")
     }
+  }
+
+  @Test("of positions are those of the call, also where they wait beside later reads")
+  func positions() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, "g")
+    let producer = try broker.producer()
+    for number in 0..<20 { try producer.append([Record(value: "\(number)")], to: Self.t0) }
+    for offset in 0..<20 as Range<Int64> {
+      try consumer.seek(Self.t0, to: offset)
+      try consumer.commitAsync()
+      _ = try await consumer.poll()
+    }
+    try await consumer.close()
+    try broker.close()
+    #expect(try committed(directory, "g") == 19)
+  }
+
+  @Test("of positions are refused like all others once the group has members, or the topic is gone")
+  func refused() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, outsider) = try open(directory, "g")
+    try outsider.seek(Self.t0, to: 1)
+    for _ in 0..<3 { try outsider.commitAsync() }
+    let member = try broker.consumer(group: "g", topics: ["t"])
+    _ = try await member.poll(timeout: .zero)
+    try outsider.seek(Self.t0, to: 2)
+    for _ in 0..<3 { try outsider.commitAsync() }
+    try await outsider.close()
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    try await member.close()
+
+    try broker.admin.createTopic("u", partitions: 2)
+    let u1 = TopicPartition("u", 1)
+    let other = try consumer(broker, "other")
+    try other.assign([u1])
+    try other.seek(u1, to: 1)
+    for _ in 0..<3 { try other.commitAsync() }
+    try broker.admin.deleteTopic("u")
+    try broker.admin.createTopic("u", partitions: 1)
+    for _ in 0..<3 { try other.commitAsync() }
+    try await other.close()
+    #expect(broker.offsets.committed("other").isEmpty)
+    try broker.close()
   }
 
   @Test("are refused once the broker is closed, and leave nothing waiting")
