@@ -53,7 +53,9 @@ enum Child {
     let payload = Payload(valueSize)
     let batches = max(partitionCount, bytes / (valueSize + 24) / 100)
     if let peer {
-      let store = try peer.isServer ? peer.reopen(directory) : peer.open(directory, .unsynced)
+      // A server is there as soon as it answers.
+      if peer.isServer { _ = try peer.reopen(directory).connect() }
+      let store = try peer.open(directory, .unsynced)
       let session = try store.connect()
       var record = payload.record
       for _ in 0..<batches { try session.append(&record, count: 100) }

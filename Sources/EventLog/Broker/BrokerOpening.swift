@@ -147,15 +147,19 @@ struct BrokerOpening {
   private func open(
     _ topics: [TopicMetadata], _ checkpoints: [PartitionID: StoredCheckpoint], wasClean: Bool
   ) -> [Topic] {
-    let all = topics.flatMap { topic in (0..<topic.partitions).map { (topic: topic, number: $0) } }
+    let all = topics.flatMap { topic in
+      let id = topic.id.text
+      return (0..<topic.partitions).map { (topic: topic, id: id, number: $0) }
+    }
     let configurations = Dictionary(
       topics.map { ($0.id, TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)) }
     ) { first, _ in first }
     let opened = Mutex([Partition?](repeating: nil, count: all.count))
     Parallel.forEach(all.count, threads: threads) { index in
-      let (topic, number) = all[index]
+      let (topic, id, number) = all[index]
       guard let log = configurations[topic.id] else { return }
-      let partition = open(topic, number, log, checkpoints[PartitionID(topic.id, number)], wasClean: wasClean)
+      let partition = open(
+        TopicPartition(topic.name, number), id, log, checkpoints[PartitionID(topic.id, number)], wasClean: wasClean)
       opened.withLock { $0[index] = partition }
     }
     var rest = opened.withLock { $0 }.compactMap { $0 }[...]
@@ -182,14 +186,13 @@ struct BrokerOpening {
   }
 
   private func open(
-    _ topic: TopicMetadata, _ number: Int, _ log: LogConfiguration, _ stored: StoredCheckpoint?, wasClean: Bool
+    _ topicPartition: TopicPartition, _ topicID: String, _ log: LogConfiguration, _ stored: StoredCheckpoint?,
+    wasClean: Bool
   ) -> Partition {
-    let topicPartition = TopicPartition(topic.name, number)
     do throws(EventLogError) {
       return .log(
         try PartitionLog(
-          topicPartition, directory: path + "/" + topicPartition.description, topicID: topic.id.text,
-          configuration: log,
+          topicPartition, directory: path + "/" + topicPartition.description, topicID: topicID, configuration: log,
           checkpoint: stored?.forLog ?? PartitionCheckpoint(), wasClean: wasClean && stored?.logEndOffset != nil,
           context: context))
     } catch {
@@ -199,8 +202,11 @@ struct BrokerOpening {
   }
 
   private func warnOfUnknownDirectories(_ names: [String], _ topics: [Topic]) {
-    let known = Set(topics.flatMap { topic in topic.partitions.indices.map { "\(topic.name)-\($0)" } })
-    for name in names where TopicName.parse(directory: name) != nil && !known.contains(name) {
+    let counts = Dictionary(topics.map { ($0.name, $0.partitions.count) }) { first, _ in first }
+    for name in names {
+      guard let partition = TopicName.parse(directory: name), partition.partition >= counts[partition.topic] ?? 0 else {
+        continue
+      }
       context.warn(
         EventLogError(
           .storageError, "no topic owns this directory; it is left alone. Import it to take it in",

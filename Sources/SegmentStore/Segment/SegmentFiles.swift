@@ -22,8 +22,15 @@ package struct SegmentFiles: Sendable, Hashable {
 
   /// The base offset in twenty digits.
   var stemName: String {
-    let digits = String(baseOffset)
-    return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+    assert(baseOffset >= 0, "no log has offsets below 0")
+    return String(unsafeUninitializedCapacity: 20) { digits in
+      var rest = baseOffset.magnitude
+      for place in (0..<20).reversed() {
+        digits.initializeElement(at: place, to: UInt8(ascii: "0") + UInt8(rest % 10))
+        rest /= 10
+      }
+      return 20
+    }
   }
 
   /// What a file's name ends in on the way out (`.deleted`), and on the way in: being written (`.cleaned`), complete and
