@@ -13,10 +13,12 @@ package enum Codec {
     case .none: return Array(input)
     case .gzip: return try GzipCodec.compress(input, level: level ?? -1)
     case .snappy: return try SnappyCodec.compress(input)
-    case .lz4: return try LZ4Codec.compress(input, level: level ?? 9)
+    case .lz4: return try LZ4Codec.compress(input, level: level ?? defaultLZ4Level)
     case .zstd: return try ZstdCodec.compress(input, level: level ?? 3)
     }
   }
+
+  static let defaultLZ4Level: Int32 = 9
 
   /// Decompresses the records of a batch. More than `limit` bytes of output is an error, whatever the input says of
   /// itself, and no more than that is ever allocated.

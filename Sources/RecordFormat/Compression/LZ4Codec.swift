@@ -7,7 +7,7 @@
       var preferences = LZ4F_preferences_t()
       preferences.frameInfo.blockSizeID = LZ4F_max64KB
       preferences.frameInfo.blockMode = LZ4F_blockIndependent
-      preferences.compressionLevel = level
+      preferences.compressionLevel = libraryLevel(level)
       let bound = LZ4F_compressFrameBound(input.count, &preferences)
       let output = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
         let size = LZ4F_compressFrame(buffer.baseAddress, bound, input.baseAddress, input.count, &preferences)
@@ -16,6 +16,10 @@
       guard !output.isEmpty else { throw EventLogError(.storageError, "lz4 could not compress") }
       return output
     }
+
+    /// Kafka's default level has always meant the quick compressor there, and the levels were added later beside it: all
+    /// others mean the thorough one (KIP-390), which the library has from 3 on.
+    private static func libraryLevel(_ level: Int32) -> Int32 { level == Codec.defaultLZ4Level ? 0 : max(level, 3) }
 
     static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
       var context: OpaquePointer?

@@ -78,6 +78,25 @@ struct CodecTests {
     #expect(try Self.decompress(Array(packed[20..<(20 + size)]), .snappy) == [UInt8](repeating: 1, count: 32 << 10))
   }
 
+  @Test("compresses with lz4's quick way at Kafka's default level, and thoroughly at all others, as Kafka does")
+  func lz4Levels() throws {
+    var generator = SeededGenerator(seed: 7)
+    let words = ["GET", "POST", "/orders", "/customers", "200", "404", "user-agent", "curl", "mozilla", "10.0.0.1"]
+    var text = ""
+    while text.utf8.count < 60_000 { text += (words.randomElement(using: &generator) ?? "") + " " }
+    let input = Array(text.utf8)
+    func compressed(_ level: Int32?) throws -> [UInt8] {
+      try input.withUnsafeBytes { bytes throws(EventLogError) in try Codec.compress(bytes, .lz4, level: level) }
+    }
+    let quick = try compressed(nil)
+    #expect(try compressed(9) == quick)
+    for level in [1, 2, 3, 8, 10, 12, 17] as [Int32] {
+      let thorough = try compressed(level)
+      #expect(thorough.count < quick.count, "level \(level)")
+      #expect(try Self.decompress(thorough, .lz4) == input, "level \(level)")
+    }
+  }
+
   @Test("writes lz4 frames with independent blocks of 64 KiB and no checksum of the content")
   func lz4Framing() throws {
     let packed = try Self.compress([1, 2, 3], .lz4)
