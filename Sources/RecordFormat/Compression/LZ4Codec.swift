@@ -3,6 +3,8 @@
 
   /// LZ4 frames as Kafka writes them: independent blocks of 64 KiB, no checksum of the content.
   enum LZ4Codec {
+    private static let decompressors = IdleContexts()
+
     static func compress(_ input: UnsafeRawBufferPointer, level: Int32) throws(EventLogError) -> [UInt8] {
       var preferences = LZ4F_preferences_t()
       preferences.frameInfo.blockSizeID = LZ4F_max64KB
@@ -22,11 +24,8 @@
     private static func libraryLevel(_ level: Int32) -> Int32 { level == Codec.defaultLZ4Level ? 0 : max(level, 3) }
 
     static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
-      var context: OpaquePointer?
-      guard LZ4F_isError(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))) == 0 else {
-        throw EventLogError(.storageError, "lz4 could not be started: out of memory")
-      }
-      defer { LZ4F_freeDecompressionContext(context) }
+      let context = try takeDecompressor()
+      defer { if !decompressors.giveBack(context) { LZ4F_freeDecompressionContext(context) } }
       guard let base = input.baseAddress else { throw Codec.damaged(.lz4, "it is empty") }
       var position = 0
       while true {
@@ -43,6 +42,19 @@
         }
         if position == input.count, produced == 0 { throw Codec.damaged(.lz4, "it is cut off") }
       }
+    }
+
+    private static func takeDecompressor() throws(EventLogError) -> OpaquePointer {
+      if let idle = decompressors.take() {
+        // It may have been left in the middle of a frame that was damaged.
+        LZ4F_resetDecompressionContext(idle)
+        return idle
+      }
+      var context: OpaquePointer?
+      guard LZ4F_isError(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))) == 0, let context else {
+        throw EventLogError(.storageError, "lz4 could not be started: out of memory")
+      }
+      return context
     }
   }
 #else

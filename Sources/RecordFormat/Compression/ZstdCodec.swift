@@ -3,10 +3,19 @@
 
   /// Zstandard frames.
   enum ZstdCodec {
+    private static let compressors = IdleContexts()
+    private static let decompressors = IdleContexts()
+    /// One that a high level has made larger is not kept. The default level's has a little more than 1 MiB.
+    private static let mostKept = 4 << 20
+
     static func compress(_ input: UnsafeRawBufferPointer, level: Int32) throws(EventLogError) -> [UInt8] {
+      guard let context = compressors.take() ?? ZSTD_createCCtx() else { throw outOfMemory }
+      defer {
+        if ZSTD_sizeof_CCtx(context) > mostKept || !compressors.giveBack(context) { ZSTD_freeCCtx(context) }
+      }
       let bound = ZSTD_compressBound(input.count)
       let output = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
-        let size = ZSTD_compress(buffer.baseAddress, bound, input.baseAddress, input.count, level)
+        let size = ZSTD_compressCCtx(context, buffer.baseAddress, bound, input.baseAddress, input.count, level)
         count = ZSTD_isError(size) == 0 ? size : 0
       }
       guard !output.isEmpty else { throw EventLogError(.storageError, "zstd could not compress") }
@@ -14,10 +23,12 @@
     }
 
     static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
-      guard let context = ZSTD_createDCtx() else {
-        throw EventLogError(.storageError, "zstd could not be started: out of memory")
+      guard let context = decompressors.take() ?? ZSTD_createDCtx() else { throw outOfMemory }
+      defer {
+        if ZSTD_sizeof_DCtx(context) > mostKept || !decompressors.giveBack(context) { ZSTD_freeDCtx(context) }
       }
-      defer { ZSTD_freeDCtx(context) }
+      // It may have been left in the middle of a frame that was damaged.
+      ZSTD_DCtx_reset(context, ZSTD_reset_session_only)
       guard !input.isEmpty else { throw Codec.damaged(.zstd, "it is empty") }
       var source = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
       while true {
@@ -30,6 +41,10 @@
         if hint == 0, source.pos == source.size { return }
         if source.pos == source.size, target.pos < target.size { throw Codec.damaged(.zstd, "it is cut off") }
       }
+    }
+
+    private static var outOfMemory: EventLogError {
+      EventLogError(.storageError, "zstd could not be started: out of memory")
     }
   }
 #else

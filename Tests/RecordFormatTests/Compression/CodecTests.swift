@@ -64,6 +64,28 @@ struct CodecTests {
     }
   }
 
+  @Test("gives each of many threads its own, between damaged input", arguments: codecs)
+  func concurrent(codec: CompressionType) async throws {
+    let inputs = Self.inputs(seed: 3)
+    let packed = try inputs.map { try Self.compress($0, codec) }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for task in 0..<16 {
+        group.addTask {
+          for round in 0..<12 {
+            let index = (task + round) % inputs.count
+            let damaged = Array(packed[index].dropLast(2))
+            #expect(throws: EventLogError.self) { try Self.decompress(damaged, codec) }
+            let plain = try Self.decompress(packed[index], codec)
+            let again = try Self.compress(inputs[index], codec)
+            #expect(plain == inputs[index])
+            #expect(again == packed[index])
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
   @Test("takes several gzip members and zstd frames as one", arguments: [CompressionType.gzip, .zstd])
   func concatenated(codec: CompressionType) throws {
     let packed = try Self.compress([1, 2], codec) + Self.compress([3], codec)
