@@ -30,7 +30,8 @@ public final class Producer: Sendable {
   let interceptors: ProducerInterceptors?
   private let topics: TopicTable
   private let routes: Mutex<Routes>
-  private let latest = AtHand<Latest>()
+  /// Of the last call that named its partition; with the version of the topics when it was looked up.
+  private let latest = AtHand<PartitionLog>()
   private let isClosed = Atomic<Bool>(false)
 
   /// A topic at hand, with what its partitioning needs.
@@ -43,18 +44,6 @@ public final class Producer: Sendable {
       self.topic = topic
       self.version = version
       self.sticky = sticky
-    }
-  }
-
-  /// The partition that was last named by its number.
-  private final class Latest: Sendable {
-    let log: PartitionLog
-    /// Of the topics, when it was looked up.
-    let version: Int
-
-    init(log: PartitionLog, version: Int) {
-      self.log = log
-      self.version = version
     }
   }
 
@@ -176,10 +165,9 @@ public final class Producer: Sendable {
     _ topicPartition: TopicPartition, _ body: (PartitionLog) throws(EventLogError) -> R
   ) throws(EventLogError) -> R {
     let version = topics.version
-    let result = try latest.withObjectIfFree { latest throws(EventLogError) -> R? in
-      guard latest.version == version, latest.log.topicPartition == topicPartition, !isClosed.load(ordering: .acquiring)
-      else { return nil }
-      return try body(latest.log)
+    let result = try latest.withObjectIfFree(version: version) { log throws(EventLogError) -> R? in
+      guard log.topicPartition == topicPartition, !isClosed.load(ordering: .acquiring) else { return nil }
+      return try body(log)
     }
     if let result { return result }
     return try body(lookUp(topicPartition, version))
@@ -188,7 +176,7 @@ public final class Producer: Sendable {
   @inline(never)
   private func lookUp(_ topicPartition: TopicPartition, _ version: Int) throws(EventLogError) -> PartitionLog {
     let log = try noting { () throws(EventLogError) in try self.log(topicPartition) }
-    latest.put(Latest(log: log, version: version))
+    latest.put(log, version: version)
     return log
   }
 

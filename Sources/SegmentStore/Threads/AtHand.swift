@@ -10,25 +10,25 @@ public import Synchronization
 package final class AtHand<Object: AnyObject & Sendable>: @unchecked Sendable {
   @usableFromInline let isTaken = Atomic<Bool>(false)
   /// On the heap, and not a property: what `isTaken` sees to need not be checked a second time for exclusive access.
-  @usableFromInline let held: UnsafeMutablePointer<Unmanaged<Object>?>
+  @usableFromInline let held: UnsafeMutablePointer<(object: Unmanaged<Object>?, version: Int)>
 
   package init() {
     held = .allocate(capacity: 1)
-    held.initialize(to: nil)
+    held.initialize(to: (nil, 0))
   }
 
   deinit {
-    held.pointee?.release()
+    held.pointee.object?.release()
     held.deallocate()
   }
 
-  /// Calls `body` with the object, which it must not keep without a reference of its own; nil where there is none, or
-  /// somebody else is at it.
+  /// Calls `body` with the object, which it must not keep without a reference of its own; nil where there is none
+  /// of this version, or somebody else is at it.
   @inlinable @inline(always)
-  package func withObjectIfFree<R, E: Error>(_ body: (Object) throws(E) -> R?) throws(E) -> R? {
+  package func withObjectIfFree<R, E: Error>(version: Int, _ body: (Object) throws(E) -> R?) throws(E) -> R? {
     guard !isTaken.exchange(true, ordering: .acquiring) else { return nil }
     defer { isTaken.store(false, ordering: .releasing) }
-    guard let object = held.pointee else { return nil }
+    guard let object = held.pointee.object, held.pointee.version == version else { return nil }
     do {
       return try object._withUnsafeGuaranteedRef { object in try body(object) }
     } catch {
@@ -38,10 +38,10 @@ package final class AtHand<Object: AnyObject & Sendable>: @unchecked Sendable {
   }
 
   /// Has another object at hand, unless somebody is at the one that is there.
-  package func put(_ object: Object) {
+  package func put(_ object: Object, version: Int) {
     guard !isTaken.exchange(true, ordering: .acquiring) else { return }
-    let old = held.pointee
-    held.pointee = Unmanaged.passRetained(object)
+    let old = held.pointee.object
+    held.pointee = (Unmanaged.passRetained(object), version)
     isTaken.store(false, ordering: .releasing)
     old?.release()
   }
