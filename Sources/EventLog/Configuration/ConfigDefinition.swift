@@ -6,8 +6,7 @@ struct ConfigDefinition: Sendable {
   enum Kind: Sendable {
     case boolean
     case int(ClosedRange<Int32>)
-    /// A level of a codec: within the range, or the one number that stands for the codec's own default.
-    case level(ClosedRange<Int32>, orDefault: Int32)
+    case level(CompressionLevels)
     case long(ClosedRange<Int64>)
     case double(ClosedRange<Double>)
     case choice([String])
@@ -48,10 +47,8 @@ struct ConfigDefinition: Sendable {
         throw invalid(text, "a whole number from \(range.lowerBound) to \(range.upperBound)")
       }
       return String(number)
-    case .level(let range, let other):
-      guard let number = Int32(value), range.contains(number) || number == other else {
-        throw invalid(text, "\(other), or a whole number from \(range.lowerBound) to \(range.upperBound)")
-      }
+    case .level(let levels):
+      guard let number = Int32(value), levels.contains(number) else { throw invalid(text, levels.requirement) }
       return String(number)
     case .long(let range):
       guard let number = Int64(value), range.contains(number) else {

@@ -16,7 +16,8 @@ public struct ProducerConfiguration: Sendable {
   public var acks: Acks = .all
   /// How batches are compressed (`compression.type`): not at all.
   public var compression: CompressionType = .none
-  /// The codec's level (`compression.gzip.level`, …); nil is Kafka's default.
+  /// The codec's level (`compression.gzip.level` -1 or 1 to 9, `compression.lz4.level` 1 to 17, `compression.zstd.level`
+  /// -131072 to 22); nil is Kafka's default (-1, 9, 3). Without effect where the codec has none.
   public var compressionLevel: Int32?
   /// How long a record waits for others to share its batch (`linger.ms`): 0, so that it is appended at once.
   public var linger: Duration = .zero
@@ -79,10 +80,8 @@ public struct ProducerConfiguration: Sendable {
     var properties = source
     try properties.choice("acks", [("all", Acks.all), ("-1", .all), ("1", .leader), ("0", .none)]) { acks = $0 }
     try properties.choice("compression.type", CompressionType.allCases.map { ($0.name, $0) }) { compression = $0 }
-    for codec in ["gzip", "lz4", "zstd"] {
-      try properties.integer("compression.\(codec).level", in: -131_072...22) { level in
-        if compression.name == codec { compressionLevel = Int32(level) }
-      }
+    for codec in CompressionType.allCases {
+      try properties.level(of: codec) { if compression == codec { compressionLevel = $0 } }
     }
     try properties.duration("linger.ms") { linger = $0 }
     try properties.integer("batch.size", in: 0...Int64(Int32.max)) { batchSize = Int($0) }
@@ -140,6 +139,9 @@ public struct ProducerConfiguration: Sendable {
     }
     guard transactionTimeout > .zero else {
       throw EventLogError(.invalidConfig, "transaction.timeout.ms has to be more than zero")
+    }
+    if let compressionLevel, let levels = compression.levels, !levels.contains(compressionLevel) {
+      throw Properties.invalidLevel("\(compressionLevel)", of: compression, levels)
     }
     guard batchSize >= 0, bufferMemory >= 0, maxRequestSize >= 0, linger >= .zero, maxBlock >= .zero else {
       throw EventLogError(

@@ -32,6 +32,18 @@ struct Properties {
     set(number)
   }
 
+  /// A codec's level; nothing for a codec that has none.
+  mutating func level(of codec: CompressionType, _ set: (Int32) -> Void) throws(EventLogError) {
+    guard let levels = codec.levels, let text = take("compression.\(codec.name).level") else { return }
+    guard let level = Int32(text), levels.contains(level) else { throw Self.invalidLevel(text, of: codec, levels) }
+    set(level)
+  }
+
+  static func invalidLevel(_ text: String, of codec: CompressionType, _ levels: CompressionLevels) -> EventLogError {
+    EventLogError(
+      .invalidConfig, "\"\(text)\" is no value for compression.\(codec.name).level: it has to be \(levels.requirement)")
+  }
+
   /// A number of milliseconds.
   mutating func duration(
     _ name: String, in range: ClosedRange<Int64> = 0...Int64.max, _ set: (Duration) -> Void

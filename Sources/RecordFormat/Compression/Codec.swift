@@ -5,20 +5,18 @@
 package enum Codec {
   /// Compresses the records of a batch.
   ///
-  /// - Parameter level: the codec's own scale; nil is Kafka's default (gzip -1, lz4 9, zstd 3).
+  /// - Parameter level: one of the codec's `CompressionLevels`; nil is Kafka's default.
   package static func compress(
     _ input: UnsafeRawBufferPointer, _ type: CompressionType, level: Int32? = nil
   ) throws(EventLogError) -> [UInt8] {
     switch type {
     case .none: return Array(input)
-    case .gzip: return try GzipCodec.compress(input, level: level ?? -1)
+    case .gzip: return try GzipCodec.compress(input, level: level ?? CompressionLevels.gzip.defaultLevel)
     case .snappy: return try SnappyCodec.compress(input)
-    case .lz4: return try LZ4Codec.compress(input, level: level ?? defaultLZ4Level)
-    case .zstd: return try ZstdCodec.compress(input, level: level ?? 3)
+    case .lz4: return try LZ4Codec.compress(input, level: level ?? CompressionLevels.lz4.defaultLevel)
+    case .zstd: return try ZstdCodec.compress(input, level: level ?? CompressionLevels.zstd.defaultLevel)
     }
   }
-
-  static let defaultLZ4Level: Int32 = 9
 
   /// Decompresses the records of a batch. More than `limit` bytes of output is an error, whatever the input says of
   /// itself, and no more than that is ever allocated.

@@ -21,7 +21,9 @@
 
     /// Kafka's default level has always meant the quick compressor there, and the levels were added later beside it: all
     /// others mean the thorough one (KIP-390), which the library has from 3 on.
-    private static func libraryLevel(_ level: Int32) -> Int32 { level == Codec.defaultLZ4Level ? 0 : max(level, 3) }
+    private static func libraryLevel(_ level: Int32) -> Int32 {
+      level == CompressionLevels.lz4.defaultLevel ? 0 : max(level, 3)
+    }
 
     static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
       let context = try takeDecompressor()
