@@ -65,12 +65,19 @@ int cel_unlock(int fd) {
   return flock(fd, LOCK_UN) == 0 ? 0 : errno;
 }
 
-int cel_open(const char *path, int flags, mode_t mode) {
+static int open_uninterrupted(const char *path, int flags, mode_t mode) {
   int fd;
   do {
     fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
   } while (fd < 0 && errno == EINTR);
   return fd < 0 ? -errno : fd;
+}
+
+// When a file was last read is of no interest, and to note it is a change of the file's inode that has to be journaled. Only
+// the file's owner may do without.
+int cel_open(const char *path, int flags, mode_t mode) {
+  int fd = open_uninterrupted(path, flags | O_NOATIME, mode);
+  return fd == -EPERM ? open_uninterrupted(path, flags, mode) : fd;
 }
 
 int cel_semaphore_wait_until(sem_t *semaphore, const struct timespec *deadline) {

@@ -94,11 +94,18 @@ extension MetadataStore {
   package func checkpoints() throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
     try read { db in
       var result: [PartitionID: StoredCheckpoint] = [:]
-      for row in try Row.fetchAll(db, sql: "SELECT * FROM partition_checkpoint") {
-        guard let id = TopicID(bytes: Array(row["topic"] as Data)) else { continue }
-        result[PartitionID(id, row["partition"])] = StoredCheckpoint(
-          logStartOffset: row["log_start_offset"], recoveryPoint: row["recovery_point"],
-          logEndOffset: row["log_end_offset"], cleanShutdown: (row["clean_shutdown"] as Data?).map(Array.init))
+      // By number and from a cursor: there may be many thousands, all of which an opening waits for.
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown
+          FROM partition_checkpoint
+          """)
+      while let row = try rows.next() {
+        guard let id = TopicID(bytes: Array(row[0] as Data)) else { continue }
+        result[PartitionID(id, row[1])] = StoredCheckpoint(
+          logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
+          cleanShutdown: (row[5] as Data?).map(Array.init))
       }
       return result
     }

@@ -81,4 +81,11 @@ struct Size: Sendable {
   static let smoke = Size(rounds: 1, scale: 50, limit: 0.02, memory: 0, memoryAtFirst: 0)
 
   func count(_ full: Int) -> Int { max(1, full / scale) }
+
+  /// For who does two things in a round.
+  var halved: Size {
+    var half = self
+    half.limit /= 2
+    return half
+  }
 }

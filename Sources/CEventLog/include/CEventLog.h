@@ -15,8 +15,15 @@ uint32_t cel_crc32c(uint32_t crc, const void *data, size_t length);
 /// The same for bytes that are not in the processor's caches: what comes next is fetched while this is gone over.
 uint32_t cel_crc32c_cold(uint32_t crc, const void *data, size_t length);
 
-/// The same by tables, for processors without the instruction; here so that tests can compare the two.
-uint32_t cel_crc32c_software(uint32_t crc, const void *data, size_t length);
+/// How it is computed, the quickest last: by tables, by the processor's instruction for it, and by multiplying polynomials,
+/// where the processor does so with four at a time.
+typedef enum { CEL_CRC32C_TABLES, CEL_CRC32C_INSTRUCTION, CEL_CRC32C_FOLDING } cel_crc32c_way;
+
+/// The quickest way that this processor has, which `cel_crc32c` goes.
+cel_crc32c_way cel_crc32c_best_way(void);
+
+/// The same by another way, or by the best one that there is below it: so that tests can compare them.
+uint32_t cel_crc32c_by(cel_crc32c_way way, uint32_t crc, const void *data, size_t length);
 
 /// Has the processor fetch what lies at `address`, for a read soon. Any address will do.
 static inline void cel_prefetch(const void *address) { __builtin_prefetch(address); }
@@ -25,9 +32,6 @@ static inline void cel_prefetch(const void *address) { __builtin_prefetch(addres
 static inline void cel_prefetch_to_store(void *address, size_t length) {
   for (size_t place = 0; place < length; place += 64) __builtin_prefetch((char *)address + place, 1);
 }
-
-/// 1 when `cel_crc32c` runs on the processor's own instruction.
-int cel_crc32c_is_hardware(void);
 
 /// Milliseconds since 1970, as CLOCK_REALTIME has them. Cheap when asked often: the clock is only read where the processor's
 /// counter does not show that its millisecond is still the same. A clock that is set is noticed a tenth of a millisecond later.

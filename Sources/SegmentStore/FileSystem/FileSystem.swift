@@ -1,3 +1,4 @@
+internal import Glibc
 package import RecordFormat
 
 /// An open file, by its descriptor. Whoever opened it closes it.
@@ -98,6 +99,16 @@ extension FileSystem {
     return try read(file, at: 0, count: Int(size), path: path)
   }
 
+  /// The same; nil where there is nothing of that name.
+  func contentsIfPresent(of path: String) throws(EventLogError) -> [UInt8]? {
+    do throws(EventLogError) {
+      return try contents(of: path)
+    } catch {
+      if error.errno == ENOENT { return nil }
+      throw error
+    }
+  }
+
   /// Up to `count` bytes from `offset`; fewer at the end of the file.
   package func read(_ file: FileDescriptor, at offset: Int64, count: Int, path: String) throws(EventLogError) -> [UInt8]
   {
@@ -127,8 +138,7 @@ extension FileSystem {
   /// directory.
   package func replace(_ path: String, with bytes: [UInt8], durably: Bool) throws(EventLogError) {
     let temporary = path + ".tmp"
-    if try status(temporary) != nil { try unlink(temporary) }
-    let file = try open(temporary, .create)
+    let file = try createAnew(temporary)
     do throws(EventLogError) {
       defer { close(file) }
       try write(file, bytes, at: 0, path: temporary)
@@ -138,6 +148,17 @@ extension FileSystem {
       throw error
     }
     try rename(temporary, to: path)
+  }
+
+  /// A new file, in place of one that is there.
+  private func createAnew(_ path: String) throws(EventLogError) -> FileDescriptor {
+    do throws(EventLogError) {
+      return try open(path, .create)
+    } catch {
+      guard error.errno == EEXIST else { throw error }
+      try unlink(path)
+      return try open(path, .create)
+    }
   }
 
   /// Makes the names in a directory durable, and its own in the one above it.

@@ -5,11 +5,12 @@ internal import RecordFormat
 struct CleanSegment {
   let context: StoreContext
   let segment: Segment
+  /// The log, open.
+  let file: FileDescriptor
   let configuration: LogConfiguration
 
   struct Contents {
     var index: IndexBuilder
-    var firstBatchTimestamp: Int64?
     /// The leader epochs of the batches that were looked at.
     var epochs = LeaderEpochCheckpoint()
     /// Whether the index files are not what is in memory.
@@ -37,8 +38,6 @@ struct CleanSegment {
   /// Goes on from the last indexed batch, to see that the log ends where it ended.
   private func scan(_ loaded: IndexBuilder, areClosed: Bool, to end: Int64) throws(EventLogError) -> Contents? {
     let base = segment.baseOffset
-    let file = try context.fileSystem.open(segment.files.log, .read)
-    defer { context.fileSystem.close(file) }
     var contents = Contents(index: loaded)
     var next = base
     let lastEntry = loaded.offsets.last
@@ -68,11 +67,10 @@ struct CleanSegment {
       }
       break
     }
-    contents.firstBatchTimestamp = try firstBatchTimestamp(file)
     return contents
   }
 
-  private func firstBatchTimestamp(_ file: FileDescriptor) throws(EventLogError) -> Int64? {
+  func firstBatchTimestamp() throws(EventLogError) -> Int64? {
     var scanner = LogScanner(
       context.fileSystem, file, path: segment.files.log, limit: Int64(segment.size), chunk: RecordBatchHeader.size)
     guard case .batch(let header, _, _) = try scanner.next() else { return nil }

@@ -45,7 +45,10 @@ extension PartitionLog {
   ///   opened once more, which then looks closely.
   func loadIndex(_ state: inout State) throws(EventLogError) {
     guard !state.active.isIndexLoaded else { return }
-    let loader = CleanSegment(context: context, segment: state.active.segment, configuration: state.configuration)
+    let file = try state.active.openFile(context)
+    defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
+    let loader = CleanSegment(
+      context: context, segment: state.active.segment, file: file, configuration: state.configuration)
     var found = try loader.load(to: state.nextOffset)
     if found == nil { found = try loader.rebuild(to: state.nextOffset) }
     guard let contents = found else {

@@ -116,10 +116,12 @@ struct LogLoader {
         activeIndex: IndexBuilder(baseOffset: last, interval: configuration.indexIntervalBytes),
         nextOffset: end, logStartOffset: logStart(bases[0]))
     }
-    guard let contents = try CleanSegment(context: context, segment: active, configuration: configuration).load(to: end)
-    else { return nil }
+    let file = try fileSystem.open(active.files.log, .read)
+    defer { fileSystem.close(file) }
+    let loader = CleanSegment(context: context, segment: active, file: file, configuration: configuration)
+    guard let contents = try loader.load(to: end) else { return nil }
     return Result(
-      segments: segments, activeIndex: contents.index, firstBatchTimestamp: contents.firstBatchTimestamp,
+      segments: segments, activeIndex: contents.index, firstBatchTimestamp: try loader.firstBatchTimestamp(),
       nextOffset: end, logStartOffset: logStart(bases[0]), epochs: contents.epochs)
   }
 }

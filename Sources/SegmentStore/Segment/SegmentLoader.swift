@@ -72,15 +72,10 @@ struct SegmentLoader {
   func loadIndexes() throws(EventLogError) -> (
     offsets: AppendOnlyArray<OffsetIndexEntry>, times: AppendOnlyArray<TimeIndexEntry>
   )? {
-    let fileSystem = context.fileSystem
-    guard try fileSystem.status(files.offsetIndex) != nil, try fileSystem.status(files.timeIndex) != nil else {
-      return nil
-    }
-    let offsetBytes = try fileSystem.contents(of: files.offsetIndex)
-    let timeBytes = try fileSystem.contents(of: files.timeIndex)
-    guard let offsets = IndexFile.offsets(offsetBytes, logSize: size), let times = IndexFile.times(timeBytes) else {
-      return nil
-    }
+    guard let offsetBytes = try context.fileSystem.contentsIfPresent(of: files.offsetIndex),
+      let timeBytes = try context.fileSystem.contentsIfPresent(of: files.timeIndex),
+      let offsets = IndexFile.offsets(offsetBytes, logSize: size), let times = IndexFile.times(timeBytes)
+    else { return nil }
     return (AppendOnlyArray(offsets), AppendOnlyArray(times))
   }
 

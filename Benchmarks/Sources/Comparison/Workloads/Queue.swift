@@ -22,8 +22,12 @@ extension Workloads {
   ) -> Workload {
     let payload = Payload(100)
     let cycles = size.count(durability == .synced ? 3_000 : 100_000)
+    // What a cycle makes durable: its messages, and then where the reader is.
     let limit = Workload.Contender(name: "limit: two of store and fdatasync", kind: .limit) { directory in
-      [try syncRate(directory, bytes: 185, cycles * 2, size) / 2 * Double(perCycle)]
+      let half = size.halved
+      let messages = try syncRate(directory, bytes: perCycle * 124 + 61, cycles, half)
+      let offset = try syncRate(directory, bytes: 185, cycles, half)
+      return [Double(perCycle) / (1 / messages + 1 / offset)]
     }
     return Workload(
       id: id, name: name, measures: [.rate("messages a second")], targets: targets,
