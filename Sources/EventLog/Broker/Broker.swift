@@ -37,7 +37,7 @@ public final class Broker: Sendable {
   let retention = Mutex<Void>(())
   let cleaner: LogCleanerManager
   let lock: DirectoryLock?
-  private let isClosed = Mutex(false)
+  private let isClosed = Atomic(false)
 
   /// Opens a data directory as its owner; makes it if it is missing. After an unclean stop, what was written since the
   /// last checkpoint is checked, and a torn tail is cut.
@@ -222,15 +222,10 @@ public final class Broker: Sendable {
   // MARK: For the other parts
 
   /// False where the broker was closed before.
-  func markClosed() -> Bool {
-    isClosed.withLock { isClosed in
-      defer { isClosed = true }
-      return !isClosed
-    }
-  }
+  func markClosed() -> Bool { !isClosed.exchange(true, ordering: .acquiringAndReleasing) }
 
   func requireOpen() throws(EventLogError) {
-    guard !isClosed.withLock({ $0 }) else { throw EventLogError(.illegalState, "the broker is closed") }
+    guard !isClosed.load(ordering: .acquiring) else { throw EventLogError(.illegalState, "the broker is closed") }
   }
 
   func requireWritable() throws(EventLogError) {

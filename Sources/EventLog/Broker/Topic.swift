@@ -111,19 +111,19 @@ enum Partition: Sendable {
     }
   }
 
+  /// Reads on from where `fetched` ended, and puts what it finds in its place.
   func read(
-    from offset: Int64, maxBytes: Int, minimumOneBatch: Bool, isolation: Isolation, checksCRC: Bool,
-    after position: ReadPosition?
-  ) throws(EventLogError) -> FetchedBatches {
+    into fetched: inout FetchedBatches, from offset: Int64, maxBytes: Int, minimumOneBatch: Bool, isolation: Isolation,
+    checksCRC: Bool
+  ) throws(EventLogError) {
     switch self {
     case .log(let log):
-      return try log.read(
-        from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
-        isolation: isolation.level, checksCRC: checksCRC, after: position)
+      try log.read(
+        into: &fetched, from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
+        isolation: isolation.level, checksCRC: checksCRC)
     case .reader(let reader):
-      return try reader.read(
-        from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch,
-        isolation: isolation == .readCommitted ? .readCommitted : .readUncommitted)
+      fetched = try reader.read(
+        from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, isolation: isolation.level)
     case .offline(_, let error): throw error
     }
   }

@@ -3,8 +3,16 @@ internal import Synchronization
 
 /// Wakes a consumer that waits for records, for its group, or for the time to pass.
 final class PollSignal: AppendWaiter {
+  private enum Phase: UInt8, AtomicRepresentable {
+    /// The consumer looks, or does something else.
+    case looking
+    /// It waits, having looked in vain.
+    case sleeping
+    /// What it saw is no longer all there is.
+    case woken
+  }
+
   private struct State {
-    var isSet = false
     var sleeper: Sleeper?
     /// Told when the next wait begins.
     var observers: [@Sendable () -> Void] = []
@@ -23,18 +31,19 @@ final class PollSignal: AppendWaiter {
     }
   }
 
+  /// Apart from the rest, because every append to a partition that is read changes it, and few find a sleeper. It is only ever
+  /// exchanged: of a consumer that begins to look and a thread that wakes it, the later one sees what the other did before.
+  private let phase = Atomic(Phase.looking)
   private let state = Mutex(State())
 
   /// Ends the wait, or the next one at once.
   func wake() {
-    let sleeper = state.withLock { state -> Sleeper? in
-      state.isSet = true
-      return state.sleeper
-    }
-    sleeper?.wake()
+    if highWatermarkMoved() { wakeUp() }
   }
 
-  func highWatermarkMoved() { wake() }
+  func highWatermarkMoved() -> Bool { phase.exchange(.woken, ordering: .acquiringAndReleasing) == .sleeping }
+
+  func wakeUp() { state.withLock { $0.sleeper }?.wake() }
 
   /// Whether a poll waits now.
   var isWaiting: Bool { state.withLock { $0.sleeper != nil } }
@@ -42,7 +51,7 @@ final class PollSignal: AppendWaiter {
   /// Calls `observer` once, as soon as somebody waits and nothing has ended that wait.
   func whenWaiting(_ observer: @escaping @Sendable () -> Void) {
     let isWaiting = state.withLock { state -> Bool in
-      if state.sleeper != nil, !state.isSet { return true }
+      if state.sleeper != nil, phase.load(ordering: .acquiring) == .sleeping { return true }
       state.observers.append(observer)
       return false
     }
@@ -51,7 +60,7 @@ final class PollSignal: AppendWaiter {
 
   /// Forgets earlier wake-ups. What is looked at after this and found wanting may be waited for.
   func reset() {
-    state.withLock { $0.isSet = false }
+    _ = phase.exchange(.looking, ordering: .acquiringAndReleasing)
   }
 
   /// Waits for `wake`, at most until `deadline` (monotonic milliseconds).
@@ -75,7 +84,9 @@ final class PollSignal: AppendWaiter {
   /// Says that somebody waits, and returns the timer that ends it, if there is one; nil where the wait is over already.
   private func begin(_ sleeper: Sleeper, until deadline: Int64?, _ timekeeper: Timekeeper) -> UInt64?? {
     let observers = state.withLock { state -> [@Sendable () -> Void]? in
-      guard !state.isSet else { return nil }
+      let (sleeps, _) = phase.compareExchange(
+        expected: .looking, desired: .sleeping, ordering: .acquiringAndReleasing)
+      guard sleeps else { return nil }
       state.sleeper = sleeper
       defer { state.observers = [] }
       return state.observers

@@ -24,25 +24,27 @@ extension Consumer {
     guard interceptors == nil, !Task.isCancelled, tryExclusively() else { return nil }
     defer { endExclusively() }
     try broker.requireOpen()
-    return hasOnlyToRead() ? try fetch(acceptsFewBytes: false) : nil
-  }
-
-  /// Whether nobody has woken the consumer or is to be told of a commit, no commit is due, and its group has nothing for it.
-  private func hasOnlyToRead() -> Bool {
-    guard !isWokenUp else { return false }
+    guard !isWokenUp else { return nil }
     let now = commitsByItself ? broker.context.time.monotonicMilliseconds() : .min
-    let (isReady, member) = state.withLock { state -> (Bool, (id: String, generation: Int32)?) in
-      guard !state.isClosed, state.callbacks.isEmpty, now < state.nextAutoCommit ?? .max else { return (false, nil) }
-      guard case .group = state.subscription else { return (true, nil) }
+    enum Found { case done(ConsumerRecords?), member(id: String, generation: Int32) }
+    let found = try state.withLock { state throws(EventLogError) -> Found in
+      // Nobody is to be told of a commit, and none is due.
+      guard !state.isClosed, state.callbacks.isEmpty, now < state.nextAutoCommit ?? .max else { return .done(nil) }
+      guard case .group = state.subscription else { return .done(try fetch(&state, acceptsFewBytes: false)) }
       guard state.fenced == nil, !state.membership.mustJoin, let id = state.membership.memberID else {
-        return (false, nil)
+        return .done(nil)
       }
-      return (true, (id, state.membership.generation))
+      return .member(id: id, generation: state.membership.generation)
     }
-    guard isReady, let member, let group = configuration.group else { return isReady }
-    let mustAct = try? broker.groups.touch(
-      group, member.id, instanceID: configuration.groupInstanceID, generation: member.generation)
-    return mustAct == false
+    switch found {
+    case .done(let records): return records
+    case .member(let id, let generation):
+      guard let group = configuration.group else { return nil }
+      let mustAct = try? broker.groups.touch(
+        group, id, instanceID: configuration.groupInstanceID, generation: generation)
+      guard mustAct == false else { return nil }
+      return try state.withLock { state throws(EventLogError) in try fetch(&state, acceptsFewBytes: false) }
+    }
   }
 
   /// A poll, by a task that has the consumer to itself.
@@ -70,8 +72,11 @@ extension Consumer {
   ///
   /// - Throws: `illegalState` for a consumer that subscribed; else as `poll`.
   public func read() throws -> ConsumerRecords {
-    try requireAssigned()
-    let records = try fetch(acceptsFewBytes: true) ?? ConsumerRecords([])
+    try broker.requireOpen()
+    let records = try state.withLock { state throws(EventLogError) in
+      try requireAssigned(state)
+      return try fetch(&state, acceptsFewBytes: true) ?? ConsumerRecords([])
+    }
     return interceptors?.onConsume(records) ?? records
   }
 
@@ -101,11 +106,13 @@ extension Consumer {
 
   private func requireAssigned() throws(EventLogError) {
     try broker.requireOpen()
-    try state.withLock { state throws(EventLogError) in
-      try requireOpen(state)
-      guard case .assigned = state.subscription else {
-        throw EventLogError(.illegalState, "read() is for consumers that assign; one that subscribed has to poll")
-      }
+    try state.withLock { state throws(EventLogError) in try requireAssigned(state) }
+  }
+
+  private func requireAssigned(_ state: borrowing State) throws(EventLogError) {
+    try requireOpen(state)
+    guard case .assigned = state.subscription else {
+      throw EventLogError(.illegalState, "read() is for consumers that assign; one that subscribed has to poll")
     }
   }
 
@@ -130,59 +137,59 @@ extension Consumer {
   /// waited for.
   private func fetch(at now: Int64, since start: Int64, until end: Int64) throws(EventLogError) -> ConsumerRecords? {
     let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
-    let records = try fetch(acceptsFewBytes: mayBeShort)
+    let records = try state.withLock { state throws(EventLogError) in
+      try fetch(&state, acceptsFewBytes: mayBeShort)
+    }
     return records ?? (now < end ? nil : ConsumerRecords([]))
   }
 
   /// Records of the partitions in turn; nil where there are none, or fewer bytes than `fetch.min.bytes`.
-  private func fetch(acceptsFewBytes: Bool) throws(EventLogError) -> ConsumerRecords? {
-    try state.withLock { state throws(EventLogError) -> ConsumerRecords? in
-      try requireOpen(state)
-      if case .none = state.subscription {
-        throw EventLogError(.illegalState, "the consumer has neither subscribed to topics nor assigned partitions")
-      }
-      if configuration.fetchMinBytes > 1, !acceptsFewBytes, availableBytes(state) < configuration.fetchMinBytes {
-        return nil
-      }
-      var batches: [ConsumerBatch] = []
-      var room = configuration.maxPollRecords
-      var bytes = configuration.fetchMaxBytes
-      var delivered: [Int] = []
-      for slot in state.positions.order where room > 0 {
-        guard !state.positions.slots[slot].isPaused else { continue }
-        guard bytes > 0 || batches.isEmpty else { break }
-        do throws(EventLogError) {
-          let isUnknown = state.positions.slots[slot].offset == nil
-          let offset = try resolve(&state.positions.slots[slot])
-          if isUnknown { state.hasUncommitted = true }
-          let fetched = try state.positions.slots[slot].fetch(
-            into: &batches, from: offset, limit: room, maxBytes: bytes, configuration)
-          bytes -= fetched.bytes
-          guard fetched.records > 0 else { continue }
-          room -= fetched.records
-          if state.positions.order.count > 1 { delivered.append(slot) }
-        } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
-          state.positions.slots[slot].seek(configuration.autoOffsetReset)
-          signal.wake()
-        } catch  where error.code == .unstableOffsetCommit {
-          // Woken when the transaction has ended.
-          continue
-        } catch  where error.code == .unknownTopicOrPartition && state.subscription.ofGroup != nil {
-          // The topic was deleted; the rebalance that this began takes the partition away.
-          continue
-        } catch {
-          // What other partitions gave is returned first; the error comes again with the next poll. A damaged partition
-          // then waits its turn, so that those behind it get theirs.
-          guard batches.isEmpty else { break }
-          if error.code == .corruptMessage { state.positions.moveToEnd([slot]) }
-          throw error
-        }
-      }
-      guard !batches.isEmpty else { return nil }
-      state.hasUncommitted = true
-      state.positions.moveToEnd(delivered)
-      return ConsumerRecords(batches)
+  private func fetch(_ state: inout State, acceptsFewBytes: Bool) throws(EventLogError) -> ConsumerRecords? {
+    try requireOpen(state)
+    if case .none = state.subscription {
+      throw EventLogError(.illegalState, "the consumer has neither subscribed to topics nor assigned partitions")
     }
+    if configuration.fetchMinBytes > 1, !acceptsFewBytes, availableBytes(state) < configuration.fetchMinBytes {
+      return nil
+    }
+    var batches: [ConsumerBatch] = []
+    var room = configuration.maxPollRecords
+    var bytes = configuration.fetchMaxBytes
+    var delivered: [Int] = []
+    for slot in state.positions.order where room > 0 {
+      guard !state.positions.slots[slot].isPaused else { continue }
+      guard bytes > 0 || batches.isEmpty else { break }
+      do throws(EventLogError) {
+        let isUnknown = state.positions.slots[slot].offset == nil
+        let offset = try resolve(&state.positions.slots[slot])
+        if isUnknown { state.hasUncommitted = true }
+        let fetched = try state.positions.slots[slot].fetch(
+          into: &batches, from: offset, limit: room, maxBytes: bytes, configuration)
+        bytes -= fetched.bytes
+        guard fetched.records > 0 else { continue }
+        room -= fetched.records
+        if state.positions.order.count > 1 { delivered.append(slot) }
+      } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
+        state.positions.slots[slot].seek(configuration.autoOffsetReset)
+        signal.wake()
+      } catch  where error.code == .unstableOffsetCommit {
+        // Woken when the transaction has ended.
+        continue
+      } catch  where error.code == .unknownTopicOrPartition && state.subscription.ofGroup != nil {
+        // The topic was deleted; the rebalance that this began takes the partition away.
+        continue
+      } catch {
+        // What other partitions gave is returned first; the error comes again with the next poll. A damaged partition
+        // then waits its turn, so that those behind it get theirs.
+        guard batches.isEmpty else { break }
+        if error.code == .corruptMessage { state.positions.moveToEnd([slot]) }
+        throw error
+      }
+    }
+    guard !batches.isEmpty else { return nil }
+    state.hasUncommitted = true
+    state.positions.moveToEnd(delivered)
+    return ConsumerRecords(batches)
   }
 
   /// The position: as it is, as `seekToBeginning` or `seekToEnd` left it, as the group committed it, or as
@@ -230,10 +237,7 @@ extension Consumer {
     for position in state.positions.slots {
       guard !position.isPaused, let offset = position.offset else { continue }
       if !position.buffered.isEmpty { return .max }
-      let fetched = try? position.partition.read(
-        from: offset, maxBytes: configuration.fetchMinBytes, minimumOneBatch: true, isolation: configuration.isolation,
-        checksCRC: false, after: position.readPosition)
-      sum += fetched?.sizeInBytes ?? .max / 2
+      sum += position.availableBytes(from: offset, upTo: configuration.fetchMinBytes, configuration.isolation)
       if sum >= configuration.fetchMinBytes { return sum }
     }
     return sum

@@ -12,8 +12,8 @@ struct PartitionPosition {
   var isPaused = false
   /// What was read and did not fit into a poll.
   var buffered: [ConsumerBatch] = []
-  /// Saves the next read its search.
-  var readPosition: ReadPosition?
+  /// What the last read gave, without its batches, to save the next one its search.
+  private var fetched = FetchedBatches()
   /// Epoch of the last batch that was returned, for the commit.
   var leaderEpoch: Int32?
 
@@ -26,14 +26,14 @@ struct PartitionPosition {
     self.offset = offset
     pendingReset = nil
     buffered = []
-    readPosition = nil
+    fetched.position = nil
   }
 
   mutating func seek(_ reset: OffsetReset) {
     offset = nil
     pendingReset = reset
     buffered = []
-    readPosition = nil
+    fetched.position = nil
   }
 
   /// Takes up to `limit` records, from what is buffered or by reading, and moves on behind them.
@@ -43,17 +43,17 @@ struct PartitionPosition {
   ) throws(EventLogError) -> (records: Int, bytes: Int) {
     var bytes = 0
     if buffered.isEmpty {
-      let fetched = try partition.read(
-        from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes), minimumOneBatch: taken.isEmpty,
-        isolation: configuration.isolation, checksCRC: configuration.checkCRCs, after: readPosition)
-      readPosition = fetched.position
+      defer { fetched.removeBatches() }
+      try partition.read(
+        into: &fetched, from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes),
+        minimumOneBatch: taken.isEmpty, isolation: configuration.isolation, checksCRC: configuration.checkCRCs)
       bytes = fetched.sizeInBytes
       self.offset = fetched.nextOffset
       do throws(EventLogError) {
-        try buffer(fetched, from: offset, checksCRC: configuration.checkCRCs)
+        try bufferFetched(from: offset, checksCRC: configuration.checkCRCs)
       } catch {
         // What came before the damaged batch is returned first; the error comes when it is reached.
-        readPosition = nil
+        fetched.position = nil
         guard !buffered.isEmpty else {
           self.offset = offset
           throw error.at(topicPartition)
@@ -63,12 +63,24 @@ struct PartitionPosition {
     return (take(limit, into: &taken), bytes)
   }
 
-  private mutating func buffer(
-    _ fetched: FetchedBatches, from offset: Int64, checksCRC: Bool
-  ) throws(EventLogError) {
-    for batch in fetched.batches {
-      let records = try batch.records()
-      let header = batch.header
+  /// Bytes of the batches from `offset` on, up to `maxBytes`; more than there can be where they can't be read, so that a fetch
+  /// says why.
+  func availableBytes(from offset: Int64, upTo maxBytes: Int, _ isolation: Isolation) -> Int {
+    var ahead = FetchedBatches()
+    ahead.position = fetched.position
+    do throws(EventLogError) {
+      try partition.read(
+        into: &ahead, from: offset, maxBytes: maxBytes, minimumOneBatch: true, isolation: isolation, checksCRC: false)
+    } catch {
+      return .max / 2
+    }
+    return ahead.sizeInBytes
+  }
+
+  private mutating func bufferFetched(from offset: Int64, checksCRC: Bool) throws(EventLogError) {
+    for index in fetched.batches.indices {
+      let records = try fetched.batches[index].records()
+      let header = records.header
       let range = max(offset, header.baseOffset)..<header.nextOffset
       let isKnownGood = checksCRC && header.baseOffset >= fetched.encodedHereFrom && header.isDense
       let count = try isKnownGood ? range.count : Self.count(records, in: range)

@@ -4,13 +4,27 @@ internal import Synchronization
 
 /// Where a reader is: saves it the search when it goes on from there.
 package struct ReadPosition: Sendable {
-  let segment: Segment
-  let position: Int
+  private(set) var segment: Segment
+  private(set) var position: Int
   /// The offset that is read for.
-  let offset: Int64
+  private(set) var offset: Int64
   /// The offset that the batch at `position` has to begin with, but for what was compacted away; nil where it is not
   /// known, because an index led here.
-  let expected: Int64?
+  private(set) var expected: Int64?
+
+  init(segment: Segment, position: Int, offset: Int64, expected: Int64?) {
+    self.segment = segment
+    self.position = position
+    self.offset = offset
+    self.expected = expected
+  }
+
+  /// Moves behind a batch of the same segment.
+  mutating func advance(to position: Int, offset: Int64) {
+    self.position = position
+    self.offset = offset
+    expected = offset
+  }
 }
 
 /// How much a reader may see (`isolation.level`).
@@ -19,27 +33,49 @@ package enum IsolationLevel: Sendable {
   case readCommitted
 }
 
-/// What one read gives.
+/// What one read gives. A reader that keeps it for the next read saves that the memory and the search.
 package struct FetchedBatches: Sendable {
   /// Data batches, in order. The first may begin before the offset that was asked for.
   package var batches: [RecordBatchView] = []
   /// Where to read on: after the last batch, and after what was passed over as invisible.
-  package var nextOffset: Int64
+  package var nextOffset: Int64 = 0
   package var position: ReadPosition?
-  package var highWatermark: Int64
-  package var logStartOffset: Int64
+  package var highWatermark: Int64 = 0
+  package var logStartOffset: Int64 = 0
   package var sizeInBytes = 0
   /// From this offset on, batches were encoded by this process: with the right checksum, their records are what the header
   /// says, and need not be gone over to know it.
   package var encodedHereFrom = Int64.max
 
-  /// Forgets what was found so far.
-  mutating func beginAgain(at offset: Int64, after position: ReadPosition?) {
-    guard !batches.isEmpty || nextOffset != offset else { return }
-    batches = []
+  package init() {}
+
+  init(nextOffset: Int64, highWatermark: Int64, logStartOffset: Int64) {
+    self.nextOffset = nextOffset
+    self.highWatermark = highWatermark
+    self.logStartOffset = logStartOffset
+  }
+
+  /// Lets go of the batches. Room for a few is kept.
+  package mutating func removeBatches() {
     sizeInBytes = 0
+    guard !batches.isEmpty else { return }
+    if batches.capacity > 16 { batches = [] }
+    // One by one, which is quicker for so few than all at once.
+    while batches.popLast() != nil {}
+  }
+
+  /// Whether what is to be read next is known to lie at `position`.
+  fileprivate var isAtPosition: Bool {
+    guard let position else { return false }
+    return position.offset == nextOffset && position.position < position.segment.size && !position.segment.isRemoved
+  }
+
+  /// Forgets what was found so far.
+  fileprivate mutating func beginAgain(at offset: Int64) {
+    guard !batches.isEmpty || nextOffset != offset else { return }
+    removeBatches()
     nextOffset = offset
-    self.position = position
+    position = nil
   }
 }
 
@@ -55,6 +91,20 @@ extension PartitionLog {
     from offset: Int64, maxBytes: Int, minimumOneBatch: Bool = true, isolation: IsolationLevel = .readUncommitted,
     checksCRC: Bool = true, after position: ReadPosition? = nil
   ) throws(EventLogError) -> FetchedBatches {
+    var result = FetchedBatches()
+    result.position = position
+    try read(
+      into: &result, from: offset, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, isolation: isolation,
+      checksCRC: checksCRC)
+    return result
+  }
+
+  /// The same, in place of what an earlier read gave, and from where that ended.
+  package func read(
+    into result: inout FetchedBatches, from offset: Int64, maxBytes: Int, minimumOneBatch: Bool,
+    isolation: IsolationLevel, checksCRC: Bool
+  ) throws(EventLogError) {
+    result.removeBatches()
     if isAbandoned.load(ordering: .acquiring), let failure { throw failure }
     let start = logStartOffset
     guard offset >= start, offset <= logEndOffset else {
@@ -66,17 +116,18 @@ extension PartitionLog {
     if offset >= highWatermark, isRecovering { try waitUntilRecovered() }
     let highWatermark = highWatermark
     let end = isolation == .readCommitted ? lastStableOffset : highWatermark
-    var result = FetchedBatches(
-      nextOffset: offset, position: position, highWatermark: highWatermark, logStartOffset: start,
-      encodedHereFrom: foundEnd)
-    guard offset < end else { return result }
+    result.nextOffset = offset
+    result.highWatermark = highWatermark
+    result.logStartOffset = start
+    result.encodedHereFrom = foundEnd
+    guard offset < end else { return }
     do throws(EventLogError) {
       // A gap is compaction's. One that is met while segments are being replaced may be a place of which nobody knows yet
       // where it lies: it is looked for again.
       for _ in 0..<10_000 {
         let changes = segmentChanges.load(ordering: .sequentiallyConsistent)
         try despiteRemovals { () throws(EventLogError) in
-          result.beginAgain(at: offset, after: position)
+          result.beginAgain(at: offset)
           try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
         }
         let hasGap = result.batches.isEmpty || result.batches[0].header.baseOffset > offset
@@ -95,7 +146,6 @@ extension PartitionLog {
         .offsetOutOfRange, "the log holds the offsets from \(logStartOffset) to \(logEndOffset)", offset: offset
       ).at(topicPartition)
     }
-    return result
   }
 
   /// Goes through segments until something was found: one that holds nothing more to see leads to the next.
@@ -103,19 +153,14 @@ extension PartitionLog {
     _ result: inout FetchedBatches, below end: Int64, maxBytes: Int, minimumOneBatch: Bool, checksCRC: Bool
   ) throws(EventLogError) {
     while result.nextOffset < end {
-      let place: ReadPosition
-      if let known = result.position, known.offset == result.nextOffset, known.position < known.segment.size,
-        !known.segment.isRemoved
-      {
-        place = known
-      } else if let found = try locate(result.nextOffset) {
-        place = found
-      } else {
-        return
+      if !result.isAtPosition {
+        guard let found = try locate(result.nextOffset) else { return }
+        result.position = found
       }
+      guard let segment = result.position?.segment else { return }
       let before = result.nextOffset
       let isDone = try collect(
-        &result, in: place, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
+        &result, in: segment, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
       if isDone || !result.batches.isEmpty { return }
       // The rest of this segment was compacted away or is invisible: go on where the next one begins.
       if result.nextOffset == before {
@@ -127,17 +172,15 @@ extension PartitionLog {
     }
   }
 
-  /// Batches of one segment. True where the caller is to stop, having enough or being at the end.
+  /// Batches of one segment, that of `result.position`. True where the caller is to stop, having enough or being at the end.
   private func collect(
-    _ result: inout FetchedBatches, in place: ReadPosition, below end: Int64, maxBytes: Int, minimumOneBatch: Bool,
+    _ result: inout FetchedBatches, in segment: Segment, below end: Int64, maxBytes: Int, minimumOneBatch: Bool,
     checksCRC: Bool
   ) throws(EventLogError) -> Bool {
-    let segment = place.segment
     let size = segment.size
     let contents = try segment.loadedContents(context)
-    let region = contents.region
-    var position = place.position
-    var expected = place.expected
+    var position = result.position?.position ?? 0
+    var expected = result.position?.expected
     // The last batch that was passed over, unchecked, on the way to what is sought.
     var passed: RecordBatchView?
     while position < size {
@@ -152,7 +195,7 @@ extension PartitionLog {
           position = here
         }
         if header.baseOffset >= end { return true }
-        let batch = RecordBatchView(region: region, start: position, header: header)
+        let batch = RecordBatchView(region: contents.region, start: position, header: header)
         guard header.nextOffset > result.nextOffset else {
           expected = header.nextOffset
           passed = batch
@@ -168,8 +211,7 @@ extension PartitionLog {
         passed = nil
         position += header.sizeInBytes
         result.nextOffset = header.nextOffset
-        result.position = ReadPosition(
-          segment: segment, position: position, offset: header.nextOffset, expected: header.nextOffset)
+        result.position?.advance(to: position, offset: header.nextOffset)
         // Markers take offsets, and are never shown.
         if header.attributes.isControl { continue }
         result.batches.append(batch)

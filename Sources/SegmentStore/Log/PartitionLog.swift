@@ -3,8 +3,12 @@ internal import Synchronization
 
 /// Told when a partition has more to read.
 package protocol AppendWaiter: AnyObject, Sendable {
-  /// Called on the thread that appended or synced, with no lock held: to be short.
-  func highWatermarkMoved()
+  /// Called on the thread that appended or synced, while no waiter can be added or removed: to be short.
+  ///
+  /// - Returns: whether it sleeps, and `wakeUp` is to be called.
+  func highWatermarkMoved() -> Bool
+  /// Called on the same thread, with no lock held.
+  func wakeUp()
 }
 
 /// One partition on disk: an ordered list of segments, the last of which is appended to.
@@ -236,7 +240,13 @@ package final class PartitionLog: Sendable {
   }
 
   private func wakeThem() {
-    for waiter in waiters.withLock({ $0 }) { waiter.highWatermarkMoved() }
+    // Under the lock, since to copy the list takes longer, and mostly nobody sleeps.
+    let sleepers = waiters.withLock { waiters in
+      var sleepers: [any AppendWaiter] = []
+      for index in waiters.indices where waiters[index].highWatermarkMoved() { sleepers.append(waiters[index]) }
+      return sleepers
+    }
+    for sleeper in sleepers { sleeper.wakeUp() }
   }
 
   /// The epoch that new batches are stamped with: one more after an unclean stop, so that what was written before it can
