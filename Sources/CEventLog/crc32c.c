@@ -15,6 +15,9 @@ static uint32_t byte_table[8][256];
 static uint32_t long_shift[4][256];
 static uint32_t short_shift[4][256];
 static cel_crc32c_way best = CEL_CRC32C_TABLES;
+#if defined(__x86_64__)
+static int multiplies;
+#endif
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static uint32_t feed_zero_bytes(uint32_t crc, size_t count) {
@@ -36,7 +39,7 @@ static void make_shift_table(uint32_t table[4][256], size_t zero_bytes) {
 }
 
 #if defined(__x86_64__)
-static void make_fold_constants(void);
+static void make_factors(void);
 #endif
 
 static void make_tables(void) {
@@ -51,7 +54,8 @@ static void make_tables(void) {
   make_shift_table(long_shift, LONG_STREAM);
   make_shift_table(short_shift, SHORT_STREAM);
 #if defined(__x86_64__)
-  make_fold_constants();
+  make_factors();
+  multiplies = __builtin_cpu_supports("pclmul") != 0;
   if (__builtin_cpu_supports("sse4.2")) {
     int folds = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vpclmulqdq");
     best = folds ? CEL_CRC32C_FOLDING : CEL_CRC32C_INSTRUCTION;
@@ -139,21 +143,46 @@ HARDWARE static uint32_t by_instruction(uint32_t start, const uint8_t *p, size_t
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-// Folding: the first bytes of an input are replaced by a multiple of themselves that lies further back and leaves the same
-// remainder, and is added to what lies there. Four registers of 64 bytes are folded by 256 bytes at a time, at the end into
-// the last 16 bytes, which the instruction takes.
-#define FOLDING __attribute__((target("avx512f,vpclmulqdq,sse4.2")))
-enum { REGISTERS = 4, WIDTH = 64, FOLDED = REGISTERS * WIDTH, SHORTEST_FOLDED = 2 * WIDTH };
-
-// For each 16 bytes of a register, what their two halves are multiplied by.
-static uint64_t fold_all[8], fold_next[8], fold_last[8];
-
 // x^n modulo P, reflected.
 static uint64_t power(unsigned n) {
   uint32_t value = 1u << 31;
   while (n--) value = value & 1 ? (value >> 1) ^ POLYNOMIAL : value >> 1;
   return value;
 }
+
+// A batch of one small record, which is most of an append's latency as one stream. A table for such short streams would cost more
+// than it brings; two products and one step of the instruction join all three.
+#define MULTIPLYING __attribute__((target("sse4.2,pclmul")))
+enum { TINY_STREAM = 48 };
+
+// What the states of the first two streams are multiplied by. A product of two states lies one too low among 64 bits, and the
+// instruction multiplies by x^32.
+static uint64_t tiny_factors[2];
+
+MULTIPLYING static uint32_t tiny_streams(uint32_t state, const uint8_t *p) {
+  uint64_t a = state, b = 0, c = 0;
+  for (const uint8_t *end = p + TINY_STREAM; p < end; p += 8) {
+    a = _mm_crc32_u64(a, load64(p));
+    b = _mm_crc32_u64(b, load64(p + TINY_STREAM));
+    c = _mm_crc32_u64(c, load64(p + 2 * TINY_STREAM));
+  }
+  __m128i factors = _mm_loadu_si128((const __m128i *)tiny_factors);
+  __m128i first = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)a), factors, 0x00);
+  __m128i second = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)b), factors, 0x10);
+  uint64_t moved = _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(_mm_xor_si128(first, second)));
+  return (uint32_t)(moved ^ c);
+}
+
+// Folding: the first bytes of an input are replaced by a multiple of themselves that lies further back and leaves the same
+// remainder, and is added to what lies there. Four registers of 64 bytes are folded by 256 bytes at a time, at the end into
+// the last 16 bytes, which the instruction takes.
+#define FOLDING __attribute__((target("avx512f,vpclmulqdq,sse4.2")))
+enum { REGISTERS = 4, WIDTH = 64, FOLDED = REGISTERS * WIDTH };
+// A shorter input has mostly just been stored, in smaller pieces, and so wide a load waits until all of them are in the cache.
+enum { SHORTEST_FOLDED = 4 * WIDTH };
+
+// For each 16 bytes of a register, what their two halves are multiplied by.
+static uint64_t fold_all[8], fold_next[8], fold_last[8];
 
 // By how much 16 bytes are multiplied that are moved by `bits`. A product of 64 and 32 reflected bits lies 33 too low among
 // 128, and the first half stands for 64 more than the second.
@@ -162,7 +191,9 @@ static void set_fold(uint64_t pair[2], unsigned bits) {
   pair[1] = power(bits - 33);
 }
 
-static void make_fold_constants(void) {
+static void make_factors(void) {
+  tiny_factors[0] = power(2 * 8 * TINY_STREAM - 33);
+  tiny_factors[1] = power(8 * TINY_STREAM - 33);
   for (int lane = 0; lane < 4; lane++) {
     set_fold(fold_all + 2 * lane, 8 * FOLDED);
     set_fold(fold_next + 2 * lane, 8 * WIDTH);
@@ -204,11 +235,14 @@ FOLDING static uint32_t by_folding(uint32_t state, const uint8_t *p, size_t leng
 }
 #endif
 
-static uint32_t by(cel_crc32c_way way, uint32_t state, const uint8_t *p, size_t length) {
+__attribute__((always_inline)) static inline uint32_t by(cel_crc32c_way way, uint32_t state, const uint8_t *p, size_t length) {
 #ifdef __x86_64__
   if (way == CEL_CRC32C_FOLDING && length >= SHORTEST_FOLDED) {
     size_t rest = length % WIDTH;
     return by_instruction(by_folding(state, p, length), p + (length - rest), rest);
+  }
+  if (way != CEL_CRC32C_TABLES && multiplies && length < 3 * SHORT_STREAM) {
+    for (; length >= 3 * TINY_STREAM; p += 3 * TINY_STREAM, length -= 3 * TINY_STREAM) state = tiny_streams(state, p);
   }
 #endif
 #ifdef HARDWARE

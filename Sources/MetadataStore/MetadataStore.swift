@@ -130,6 +130,11 @@ package final class MetadataStore: Sendable {
     try Self.mapErrors(path) { try database.write(body) }
   }
 
+  /// One statement, which is a transaction of its own and saves what it takes to begin and end one. Durable when this returns.
+  func writeRow(_ body: (Database) throws -> Void) throws(EventLogError) {
+    try Self.mapErrors(path) { try database.writeWithoutTransaction(body) }
+  }
+
   func backup(to copy: DatabaseQueue) throws { try database.backup(to: copy) }
 
   /// A pragma's value, for the tests that hold this class to its word.

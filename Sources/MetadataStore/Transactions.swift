@@ -95,6 +95,10 @@ package struct MetadataChange: Sendable {
   }
 
   package var isEmpty: Bool { offsets.isEmpty && transactions.isEmpty && expired.isEmpty }
+  /// Whether a single row is all there is to write.
+  fileprivate var isOneOffset: Bool {
+    offsets.count == 1 && offsets[0].offsets.count == 1 && transactions.isEmpty && expired.isEmpty
+  }
 }
 
 extension MetadataStore {
@@ -102,6 +106,7 @@ extension MetadataStore {
   /// together, or not at all.
   package func write(_ change: MetadataChange) throws(EventLogError) {
     guard !change.isEmpty else { return }
+    if change.isOneOffset { return try writeRow { db in try save(change.offsets, db) } }
     try write { db in
       try save(change.offsets, db)
       for transaction in change.transactions { try save(transaction, db) }

@@ -20,6 +20,8 @@ struct HotPaths {
 enum Path: String, CaseIterable {
   /// `append(to:key:value:)`: a batch for each record.
   case appendOne = "append-one"
+  /// The same to sixteen partitions in turn, so that each call is to another one than the last.
+  case appendTurns = "append-turns"
   /// `append(_:to:)` with 100 records.
   case appendBatch = "append-batch"
   /// The same with acks=all, and with and without idempotence. What a sync costs the kernel is not counted.
@@ -38,7 +40,7 @@ enum Path: String, CaseIterable {
 
   func run(records count: Int, directory: String) throws {
     let broker = try Broker.open(directory)
-    try broker.admin.createTopic("t", partitions: 1)
+    try broker.admin.createTopic("t", partitions: 16)
     let isDurable = self == .durableBatch || self == .idempotentBatch
     var configuration = ProducerConfiguration(acks: isDurable ? .all : .leader)
     configuration.enableIdempotence = self == .idempotentBatch
@@ -48,6 +50,11 @@ enum Path: String, CaseIterable {
     case .appendOne:
       for _ in 0..<count {
         try producer.append(to: partition, key: Self.key.span.bytes, value: Self.value.span.bytes)
+      }
+    case .appendTurns:
+      for number in 0..<count {
+        try producer.append(
+          to: TopicPartition("t", number % 16), key: Self.key.span.bytes, value: Self.value.span.bytes)
       }
     case .readOne, .commitOne:
       try queue(broker, producer, partition, count)

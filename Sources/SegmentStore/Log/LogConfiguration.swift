@@ -91,17 +91,25 @@ package struct AppendOptions: Sendable {
   }
 }
 
-/// Where an append ended up.
+/// Where an append ended up. Small enough to be returned in registers.
 @frozen @usableFromInline
 package struct AppendResult: Sendable, Equatable {
   @usableFromInline package var baseOffset: Int64
   @usableFromInline package var lastOffset: Int64
-  /// The append time for `LogAppendTime`; nil where each record keeps its own.
-  @usableFromInline package var logAppendTime: Int64?
-  /// What a record without a timestamp of its own got.
+  /// What a record without a timestamp of its own got; with `LogAppendTime`, every record.
   @usableFromInline package var now: Int64
-  @usableFromInline package var sizeInBytes: Int
+  @usableFromInline var isAppendTime: Bool
 
+  @inlinable
+  init(baseOffset: Int64, lastOffset: Int64, now: Int64, isAppendTime: Bool) {
+    self.baseOffset = baseOffset
+    self.lastOffset = lastOffset
+    self.now = now
+    self.isAppendTime = isAppendTime
+  }
+
+  /// The append time for `LogAppendTime`; nil where each record keeps its own.
+  @inlinable package var logAppendTime: Int64? { isAppendTime ? now : nil }
   /// The offset after the batch: what has to be durable before it is acknowledged with `acks=all`.
   @inlinable package var nextOffset: Int64 { lastOffset + 1 }
 }

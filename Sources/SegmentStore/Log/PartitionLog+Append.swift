@@ -203,9 +203,8 @@ extension PartitionLog {
     if let marker { take(&state, header, marker, now: now) }
     advance(&state, past: header, isDurable: options.isDurable)
     return AppendResult(
-      baseOffset: header.baseOffset, lastOffset: header.lastOffset,
-      logAppendTime: header.attributes.timestampType == .logAppendTime ? now : nil, now: now,
-      sizeInBytes: header.sizeInBytes)
+      baseOffset: header.baseOffset, lastOffset: header.lastOffset, now: now,
+      isAppendTime: header.attributes.timestampType == .logAppendTime)
   }
 
   /// Where a batch of `size` bytes goes, with room for it; a new segment where the old one is full.

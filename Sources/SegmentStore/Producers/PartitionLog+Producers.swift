@@ -17,8 +17,7 @@ extension PartitionLog {
   /// Where the batch is that came before.
   func duplicate(_ batch: ProducerEntry.Batch, isAppendTime: Bool) -> AppendResult {
     AppendResult(
-      baseOffset: batch.firstOffset, lastOffset: batch.lastOffset, logAppendTime: isAppendTime ? batch.timestamp : nil,
-      now: batch.timestamp, sizeInBytes: 0)
+      baseOffset: batch.firstOffset, lastOffset: batch.lastOffset, now: batch.timestamp, isAppendTime: isAppendTime)
   }
 
   @inline(always)
