@@ -70,9 +70,8 @@ package struct FetchedBatches: Sendable {
     return position.offset == nextOffset && position.position < position.segment.size && !position.segment.isRemoved
   }
 
-  /// Forgets what was found so far.
+  /// Forgets what was found so far, and where.
   fileprivate mutating func beginAgain(at offset: Int64) {
-    guard !batches.isEmpty || nextOffset != offset else { return }
     removeBatches()
     nextOffset = offset
     position = nil
@@ -121,13 +120,15 @@ extension PartitionLog {
     result.logStartOffset = start
     result.encodedHereFrom = foundEnd
     guard offset < end else { return }
+    var isFirst = true
     do throws(EventLogError) {
       // A gap is compaction's. One that is met while segments are being replaced may be a place of which nobody knows yet
       // where it lies: it is looked for again.
       for _ in 0..<10_000 {
         let changes = segmentChanges.load(ordering: .sequentiallyConsistent)
         try despiteRemovals { () throws(EventLogError) in
-          result.beginAgain(at: offset)
+          if !isFirst { result.beginAgain(at: offset) }
+          isFirst = false
           try collect(&result, below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch, checksCRC: checksCRC)
         }
         let hasGap = result.batches.isEmpty || result.batches[0].header.baseOffset > offset
@@ -136,8 +137,11 @@ extension PartitionLog {
         }
         sched_yield()
       }
+      // The place that an index led to in vain need not be the right one next time.
+      if result.nextOffset == offset { result.position = nil }
       if isolation == .readCommitted { dropAborted(&result, from: offset) }
     } catch {
+      result.position = nil
       throw error.at(topicPartition)
     }
     // Deleted while it was read: what was found instead lies behind a gap of which nobody would be told.
