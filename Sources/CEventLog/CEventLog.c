@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -78,6 +79,11 @@ static int open_uninterrupted(const char *path, int flags, mode_t mode) {
 int cel_open(const char *path, int flags, mode_t mode) {
   int fd = open_uninterrupted(path, flags | O_NOATIME, mode);
   return fd == -EPERM ? open_uninterrupted(path, flags, mode) : fd;
+}
+
+int cel_set_modified(const char *path, struct timespec time) {
+  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time};
+  return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
 }
 
 int cel_semaphore_wait_until(sem_t *semaphore, const struct timespec *deadline) {

@@ -255,6 +255,9 @@ package final class FaultyFileSystem: FileSystem {
   }
 
   package func status(_ path: String) throws(EventLogError) -> FileStatus? { try local.status(path) }
+  package func setModified(_ path: String, nanoseconds: Int64) throws(EventLogError) {
+    try local.setModified(path, nanoseconds: nanoseconds)
+  }
   package func list(_ path: String) throws(EventLogError) -> [String] { try local.list(path) }
   package func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool {
     try local.lock(file, path: path)

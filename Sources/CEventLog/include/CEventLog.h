@@ -58,6 +58,9 @@ ssize_t cel_copy_file_range(int from, int to, size_t length);
 /// or the errno (EINVAL where the kernel was built without).
 int cel_advise_large_pages(void *address, size_t length, int wanted);
 
+/// Says when what lies at `path`, itself where it is a link, was changed last. 0, or an `errno`.
+int cel_set_modified(const char *path, struct timespec time);
+
 /// How many processors this process may run on (sched_getaffinity); 1024 where the kernel does not say.
 int cel_usable_processors(void);
 

@@ -78,6 +78,8 @@ package protocol FileSystem: Sendable {
   func removeDirectory(_ path: String) throws(EventLogError)
   /// Nil where there is nothing of that name.
   func status(_ path: String) throws(EventLogError) -> FileStatus?
+  /// Says when a file or directory was changed last, in nanoseconds since 1970.
+  func setModified(_ path: String, nanoseconds: Int64) throws(EventLogError)
   /// The names in a directory, without `.` and `..`, in no order.
   func list(_ path: String) throws(EventLogError) -> [String]
   /// Takes the lock on an open file, until it is unlocked or the process ends; false where somebody else has it.

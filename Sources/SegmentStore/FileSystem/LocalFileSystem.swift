@@ -155,6 +155,12 @@ package struct LocalFileSystem: FileSystem {
       linkCount: Int(info.st_nlink))
   }
 
+  package func setModified(_ path: String, nanoseconds: Int64) throws(EventLogError) {
+    let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    let code = cel_set_modified(path, timespec(tv_sec: Int(seconds), tv_nsec: Int(rest)))
+    guard code == 0 else { throw SystemCall.failure("utimensat", code, path) }
+  }
+
   package func list(_ path: String) throws(EventLogError) -> [String] {
     guard let directory = opendir(path) else { throw SystemCall.failure("opendir", errno, path) }
     defer { closedir(directory) }

@@ -98,8 +98,10 @@ package struct CleanShutdown: Sendable, Equatable {
 }
 
 extension PartitionLog {
-  /// What the files are of a log that was closed in order, to be kept with its checkpoint. Nil where they were changed after
-  /// `settledTime`, or where there is more to know of them than a record tells.
+  /// What the files are of a log that was closed in order, to be kept with its checkpoint. Nil where there is more to know of
+  /// them than a record tells.
+  ///
+  /// Files that were changed after `settledTime` have that as their stamp from then on.
   package func cleanShutdown(settledTime: Int64) -> CleanShutdown? {
     let segments = self.segments
     guard let last = segments.last, abortedCount.load(ordering: .acquiring) == 0,
@@ -123,12 +125,23 @@ extension PartitionLog {
           .init(baseOffset: $0.baseOffset, size: Int64($0.size), createdAt: $0.createdAt)
         })
     }
-    guard var known, let directory = try? context.fileSystem.status(directory),
-      let log = try? context.fileSystem.status(last.files.log), log.size == Int64(last.size),
-      directory.modifiedNanoseconds < settledTime, log.modifiedNanoseconds < settledTime
+    guard var known, let directory = settledStatus(directory, settledTime),
+      let log = settledStatus(last.files.log, settledTime), log.size == Int64(last.size)
     else { return nil }
     known.directoryModified = directory.modifiedNanoseconds
     known.logModified = log.modifiedNanoseconds
     return known
+  }
+
+  /// The status of a file whose stamp tells of every change from now on: one that was changed a moment ago, when the next change
+  /// might get the same stamp, is given the last one that can't come again.
+  private func settledStatus(_ path: String, _ settledTime: Int64) -> FileStatus? {
+    let fileSystem = context.fileSystem
+    guard let status = try? fileSystem.status(path) else { return nil }
+    guard status.modifiedNanoseconds >= settledTime else { return status }
+    guard (try? fileSystem.setModified(path, nanoseconds: settledTime - 1)) != nil,
+      let settled = try? fileSystem.status(path), settled.modifiedNanoseconds < settledTime
+    else { return nil }
+    return settled
   }
 }

@@ -214,18 +214,22 @@ struct CleanShutdownTests {
     return last
   }
 
-  @Test("is not taken of files that were changed a moment ago, whose stamps may not tell of the next change")
+  @Test("tells of every later change, also of files that were changed a moment before it was taken")
   func fresh() throws {
     let directory = try TemporaryDirectory()
-    let test = TestLog(directory.path, small())
-    let settledTime = CleanShutdown.settledTime()
+    let files = FaultyFileSystem(root: directory.path, tracksDurability: false)
+    let test = TestLog(directory.path, small(), fileSystem: files)
     let log = try test.open()
     try log.append("a")
     #expect(log.cleanShutdown(settledTime: .max) == nil, "it is open")
-    _ = try log.close()
-    #expect(log.cleanShutdown(settledTime: settledTime) == nil)
-    try stamp(test)
-    #expect(log.cleanShutdown(settledTime: settledTime) != nil)
+    var checkpoint = try log.close()
+    checkpoint.shutdown = log.cleanShutdown(settledTime: CleanShutdown.settledTime())
+    #expect(checkpoint.shutdown != nil)
+    files.fail(.open, isPermanent: true, with: FaultyFileSystem.inputOutput)
+    #expect(try test.open(checkpoint, wasClean: true).logEndOffset == 1)
+    // At once, and with the bytes that were there before.
+    try overwrite(try test.activeFile, at: 0, with: [0])
+    #expect(throws: EventLogError.self) { try test.open(checkpoint, wasClean: true) }
   }
 
   @Test("reads back from its bytes, and is none where they are cut or of another version")

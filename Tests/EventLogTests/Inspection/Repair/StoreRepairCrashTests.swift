@@ -84,6 +84,9 @@ private final class CrashingFileSystem: FileSystem {
     try disk.removeDirectory(path)
   }
   func status(_ path: String) throws(EventLogError) -> FileStatus? { try disk.status(path) }
+  func setModified(_ path: String, nanoseconds: Int64) throws(EventLogError) {
+    try disk.setModified(path, nanoseconds: nanoseconds)
+  }
   func list(_ path: String) throws(EventLogError) -> [String] { try disk.list(path) }
   func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool { try disk.lock(file, path: path) }
   func unlock(_ file: FileDescriptor, path: String) throws(EventLogError) { try disk.unlock(file, path: path) }
