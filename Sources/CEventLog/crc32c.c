@@ -274,8 +274,3 @@ uint32_t cel_crc32c_cold(uint32_t crc, const void *data, size_t length) {
   }
   return cel_crc32c(crc, p, length);
 }
-
-cel_crc32c_way cel_crc32c_best_way(void) {
-  pthread_once(&once, make_tables);
-  return best;
-}

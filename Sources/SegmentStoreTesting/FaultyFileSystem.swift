@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// The local file system, with faults: calls that fail or are held, a disk that is full, and power cuts.
 ///
-/// SQLite does not go through it, and neither do reads and writes of mapped segments: those are no calls.
+/// SQLite does not go through it, and neither do reads and writes of mapped segments: those are no calls. The pointers in its
+/// calls are `FileSystem`'s: what they lead to is the caller's, and stays valid for the call.
 package final class FaultyFileSystem: FileSystem {
   package enum Call: Hashable, Sendable, CaseIterable {
     case open, read, write, allocate, truncate, syncData, syncDirectory, map, rename, unlink, makeDirectory

@@ -19,9 +19,6 @@ uint32_t cel_crc32c_cold(uint32_t crc, const void *data, size_t length);
 /// where the processor does so with four at a time.
 typedef enum { CEL_CRC32C_TABLES, CEL_CRC32C_INSTRUCTION, CEL_CRC32C_FOLDING } cel_crc32c_way;
 
-/// The quickest way that this processor has, which `cel_crc32c` goes.
-cel_crc32c_way cel_crc32c_best_way(void);
-
 /// The same by another way, or by the best one that there is below it: so that tests can compare them.
 uint32_t cel_crc32c_by(cel_crc32c_way way, uint32_t crc, const void *data, size_t length);
 

@@ -104,6 +104,13 @@ struct ConfigDefinition: Sendable {
   }
 
   private func invalid(_ value: String, _ wanted: String) -> EventLogError {
+    .invalidValue(value, of: name, wanted)
+  }
+}
+
+extension EventLogError {
+  /// For a configuration's value that is none of what it has to be.
+  static func invalidValue(_ value: String, of name: String, _ wanted: String) -> EventLogError {
     EventLogError(.invalidConfig, "\"\(value)\" is no value for \(name): it has to be \(wanted)")
   }
 }

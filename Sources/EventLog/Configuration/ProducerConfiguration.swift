@@ -141,7 +141,7 @@ public struct ProducerConfiguration: Sendable {
       throw EventLogError(.invalidConfig, "transaction.timeout.ms has to be more than zero")
     }
     if let compressionLevel, let levels = compression.levels, !levels.contains(compressionLevel) {
-      throw Properties.invalidLevel("\(compressionLevel)", of: compression, levels)
+      throw .invalidValue("\(compressionLevel)", of: "compression.\(compression.name).level", levels.requirement)
     }
     guard batchSize >= 0, bufferMemory >= 0, maxRequestSize >= 0, linger >= .zero, maxBlock >= .zero else {
       throw EventLogError(

@@ -24,24 +24,19 @@ struct Properties {
   mutating func integer(_ name: String, in range: ClosedRange<Int64>, _ set: (Int64) -> Void) throws(EventLogError) {
     guard let text = take(name) else { return }
     guard let number = Int64(text), range.contains(number) else {
-      throw EventLogError(
-        .invalidConfig,
-        "\"\(text)\" is no value for \(name): it has to be a whole number from \(range.lowerBound) to \(range.upperBound)"
-      )
+      throw .invalidValue(text, of: name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     set(number)
   }
 
   /// A codec's level; nothing for a codec that has none.
   mutating func level(of codec: CompressionType, _ set: (Int32) -> Void) throws(EventLogError) {
-    guard let levels = codec.levels, let text = take("compression.\(codec.name).level") else { return }
-    guard let level = Int32(text), levels.contains(level) else { throw Self.invalidLevel(text, of: codec, levels) }
+    let name = "compression.\(codec.name).level"
+    guard let levels = codec.levels, let text = take(name) else { return }
+    guard let level = Int32(text), levels.contains(level) else {
+      throw .invalidValue(text, of: name, levels.requirement)
+    }
     set(level)
-  }
-
-  static func invalidLevel(_ text: String, of codec: CompressionType, _ levels: CompressionLevels) -> EventLogError {
-    EventLogError(
-      .invalidConfig, "\"\(text)\" is no value for compression.\(codec.name).level: it has to be \(levels.requirement)")
   }
 
   /// A number of milliseconds.
@@ -56,7 +51,7 @@ struct Properties {
     switch text.lowercased() {
     case "true": set(true)
     case "false": set(false)
-    default: throw EventLogError(.invalidConfig, "\"\(text)\" is no value for \(name): it has to be true or false")
+    default: throw .invalidValue(text, of: name, "true or false")
     }
   }
 
@@ -65,9 +60,7 @@ struct Properties {
   ) throws(EventLogError) {
     guard let text = take(name) else { return }
     guard let match = choices.first(where: { $0.0 == text }) else {
-      throw EventLogError(
-        .invalidConfig,
-        "\"\(text)\" is no value for \(name): it has to be one of " + choices.map(\.0).joined(separator: ", "))
+      throw .invalidValue(text, of: name, "one of " + choices.map(\.0).joined(separator: ", "))
     }
     set(match.1)
   }

@@ -51,13 +51,13 @@ enum TopicConfigs {
       name: "compression.type", kind: .choice(["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
       defaultValue: "producer", documentation: "How batches are compressed; producer: as the producer says."),
     .init(
-      name: "compression.gzip.level", kind: .level(.gzip), defaultValue: "-1",
+      name: "compression.gzip.level", kind: .level(.gzip), defaultValue: "\(CompressionLevels.gzip.defaultLevel)",
       documentation: "The level of gzip where compression.type is gzip."),
     .init(
-      name: "compression.lz4.level", kind: .level(.lz4), defaultValue: "9",
+      name: "compression.lz4.level", kind: .level(.lz4), defaultValue: "\(CompressionLevels.lz4.defaultLevel)",
       documentation: "The level of lz4 where compression.type is lz4."),
     .init(
-      name: "compression.zstd.level", kind: .level(.zstd), defaultValue: "3",
+      name: "compression.zstd.level", kind: .level(.zstd), defaultValue: "\(CompressionLevels.zstd.defaultLevel)",
       documentation: "The level of zstd where compression.type is zstd."),
     .init(
       name: "min.cleanable.dirty.ratio", kind: .double(0...1), defaultValue: "0.5",

@@ -102,9 +102,9 @@ extension FileSystem {
   }
 
   /// The same; nil where there is nothing of that name.
-  func contentsIfPresent(of path: String) throws(EventLogError) -> [UInt8]? {
+  func contentsIfPresent(of path: String, limit: Int = 64 << 20) throws(EventLogError) -> [UInt8]? {
     do throws(EventLogError) {
-      return try contents(of: path)
+      return try contents(of: path, limit: limit)
     } catch {
       if error.errno == ENOENT { return nil }
       throw error

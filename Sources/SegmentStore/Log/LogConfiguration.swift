@@ -100,14 +100,6 @@ package struct AppendResult: Sendable, Equatable {
   @usableFromInline package var now: Int64
   @usableFromInline var isAppendTime: Bool
 
-  @inlinable
-  init(baseOffset: Int64, lastOffset: Int64, now: Int64, isAppendTime: Bool) {
-    self.baseOffset = baseOffset
-    self.lastOffset = lastOffset
-    self.now = now
-    self.isAppendTime = isAppendTime
-  }
-
   /// The append time for `LogAppendTime`; nil where each record keeps its own.
   @inlinable package var logAppendTime: Int64? { isAppendTime ? now : nil }
   /// The offset after the batch: what has to be durable before it is acknowledged with `acks=all`.

@@ -31,8 +31,7 @@ package enum PartitionDirectory {
   }
 
   private static func text(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) -> String? {
-    guard try fileSystem.status(path) != nil else { return nil }
-    return String(decoding: try fileSystem.contents(of: path, limit: 4096), as: UTF8.self)
+    try fileSystem.contentsIfPresent(of: path, limit: 4096).map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// The leader epochs of a partition, to look at; none where the file is missing or damaged, or can't be read.
@@ -47,10 +46,8 @@ package enum PartitionDirectory {
     _ path: String, _ fileSystem: any FileSystem
   ) throws(EventLogError) -> LeaderEpochCheckpoint {
     let file = path + "/" + LeaderEpochCheckpoint.name
-    guard try fileSystem.status(file) != nil else { return LeaderEpochCheckpoint() }
-    let bytes = try fileSystem.contents(of: file, limit: 16 << 20)
     // Without its last line's end it is torn, and its last offset may lack digits.
-    guard bytes.last == UInt8(ascii: "\n"),
+    guard let bytes = try fileSystem.contentsIfPresent(of: file, limit: 16 << 20), bytes.last == UInt8(ascii: "\n"),
       let epochs = try? LeaderEpochCheckpoint(text: String(decoding: bytes, as: UTF8.self))
     else { return LeaderEpochCheckpoint() }
     return epochs

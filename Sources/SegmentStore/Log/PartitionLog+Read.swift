@@ -4,20 +4,13 @@ internal import Synchronization
 
 /// Where a reader is: saves it the search when it goes on from there.
 package struct ReadPosition: Sendable {
-  private(set) var segment: Segment
+  let segment: Segment
   private(set) var position: Int
   /// The offset that is read for.
   private(set) var offset: Int64
   /// The offset that the batch at `position` has to begin with, but for what was compacted away; nil where it is not
   /// known, because an index led here.
   private(set) var expected: Int64?
-
-  init(segment: Segment, position: Int, offset: Int64, expected: Int64?) {
-    self.segment = segment
-    self.position = position
-    self.offset = offset
-    self.expected = expected
-  }
 
   /// Moves behind a batch of the same segment.
   mutating func advance(to position: Int, offset: Int64) {
@@ -33,7 +26,7 @@ package enum IsolationLevel: Sendable {
   case readCommitted
 }
 
-/// What one read gives. A reader that keeps it for the next read saves that the memory and the search.
+/// What one read gives. A reader that keeps it for the next read saves the memory and the search.
 package struct FetchedBatches: Sendable {
   /// Data batches, in order. The first may begin before the offset that was asked for.
   package var batches: [RecordBatchView] = []

@@ -202,8 +202,8 @@ package struct PartitionRepair {
 
   /// Nil where the file is damaged.
   private func transactionIndex(_ files: SegmentFiles) throws(EventLogError) -> [AbortedTransaction]? {
-    guard try fileSystem.status(files.transactionIndex) != nil else { return [] }
-    return ProducerFiles.aborted(try fileSystem.contents(of: files.transactionIndex))
+    guard let bytes = try fileSystem.contentsIfPresent(of: files.transactionIndex) else { return [] }
+    return ProducerFiles.aborted(bytes)
   }
 
   /// Saves everything that is to be taken out; by place, the files it is in.
