@@ -14,20 +14,36 @@ final class PollSignal: AppendWaiter {
 
   private struct State {
     var sleeper: Sleeper?
+    var timer: WakeTimer?
+    var timersSet = 0
     /// Told when the next wait begins.
     var observers: [@Sendable () -> Void] = []
   }
 
-  /// Who waits.
+  /// Who waits. Whoever takes it out of the state has to wake it.
   private enum Sleeper {
-    case task(OneShot<Void>)
-    case thread(Latch)
+    case task(CheckedContinuation<Void, Never>)
+    case thread(Latch.Semaphore)
 
     func wake() {
       switch self {
-      case .task(let shot): shot.complete(.success(()))
-      case .thread(let latch): latch.open()
+      case .task(let continuation): continuation.resume()
+      case .thread(let semaphore): semaphore.signal()
       }
+    }
+  }
+
+  /// Ends a wait, and stays where the wait ended before it: it serves the next one too, which mostly would end later. Who is
+  /// woken too early by that looks once in vain.
+  private struct WakeTimer {
+    let number: Int
+    let deadline: Int64
+    let timekeeper: Timekeeper
+    /// Known once it is set.
+    var id: UInt64?
+
+    func cancel() {
+      if let id { timekeeper.cancel(id) }
     }
   }
 
@@ -35,6 +51,9 @@ final class PollSignal: AppendWaiter {
   /// exchanged: of a consumer that begins to look and a thread that wakes it, the later one sees what the other did before.
   private let phase = Atomic(Phase.looking)
   private let state = Mutex(State())
+  private let semaphore = Latch.Semaphore()
+
+  deinit { state.withLock { $0.timer }?.cancel() }
 
   /// Ends the wait, or the next one at once.
   func wake() {
@@ -43,7 +62,7 @@ final class PollSignal: AppendWaiter {
 
   func highWatermarkMoved() -> Bool { phase.exchange(.woken, ordering: .acquiringAndReleasing) == .sleeping }
 
-  func wakeUp() { state.withLock { $0.sleeper }?.wake() }
+  func wakeUp() { state.withLock { $0.sleeper.take() }?.wake() }
 
   /// Whether a poll waits now.
   var isWaiting: Bool { state.withLock { $0.sleeper != nil } }
@@ -63,42 +82,67 @@ final class PollSignal: AppendWaiter {
     _ = phase.exchange(.looking, ordering: .acquiringAndReleasing)
   }
 
-  /// Waits for `wake`, at most until `deadline` (monotonic milliseconds).
-  ///
-  /// - Throws: `CancellationError`.
-  func wait(until deadline: Int64?, _ timekeeper: Timekeeper) async throws {
-    let shot = OneShot<Void>()
-    guard let timer = begin(.task(shot), until: deadline, timekeeper) else { return }
-    defer { end(timer, timekeeper) }
-    try await shot.value()
+  /// Waits for `wake`, at most until `deadline` (monotonic milliseconds), or until the task is cancelled. May end without a
+  /// reason.
+  func wait(until deadline: Int64?, _ timekeeper: Timekeeper) async {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        if !begin(.task(continuation), until: deadline, timekeeper) { continuation.resume() }
+      }
+    } onCancel: {
+      wake()
+    }
+    ended(timekeeper)
   }
 
   /// The same, blocking this thread.
   func waitBlocking(until deadline: Int64?, _ timekeeper: Timekeeper) {
-    let latch = Latch()
-    guard let timer = begin(.thread(latch), until: deadline, timekeeper) else { return }
-    defer { end(timer, timekeeper) }
-    latch.wait()
+    if begin(.thread(semaphore), until: deadline, timekeeper) { semaphore.wait(milliseconds: nil) }
+    ended(timekeeper)
   }
 
-  /// Says that somebody waits, and returns the timer that ends it, if there is one; nil where the wait is over already.
-  private func begin(_ sleeper: Sleeper, until deadline: Int64?, _ timekeeper: Timekeeper) -> UInt64?? {
-    let observers = state.withLock { state -> [@Sendable () -> Void]? in
+  /// Says that somebody waits, and has a timer end it; false where the wait is over already.
+  private func begin(_ sleeper: Sleeper, until deadline: Int64?, _ timekeeper: Timekeeper) -> Bool {
+    let (sleeps, isObserved, isTimed) = state.withLock { state -> (Bool, Bool, Bool) in
       let (sleeps, _) = phase.compareExchange(
         expected: .looking, desired: .sleeping, ordering: .acquiringAndReleasing)
-      guard sleeps else { return nil }
+      guard sleeps else { return (false, false, true) }
       state.sleeper = sleeper
+      return (true, !state.observers.isEmpty, (state.timer?.deadline ?? .max) <= deadline ?? .max)
+    }
+    if !isTimed, let deadline { setTimer(deadline, timekeeper) }
+    if isObserved { tellObservers() }
+    return sleeps
+  }
+
+  private func tellObservers() {
+    let observers = state.withLock { state in
       defer { state.observers = [] }
       return state.observers
     }
-    guard let observers else { return nil }
-    let timer = deadline.map { deadline in timekeeper.schedule(at: deadline) { [weak self] in self?.wake() } }
     for observer in observers { observer() }
-    return .some(timer)
   }
 
-  private func end(_ timer: UInt64?, _ timekeeper: Timekeeper) {
-    if let timer { timekeeper.cancel(timer) }
-    state.withLock { $0.sleeper = nil }
+  /// Puts a timer in the place of one that would come too late.
+  private func setTimer(_ deadline: Int64, _ timekeeper: Timekeeper) {
+    let (number, old) = state.withLock { state -> (Int, WakeTimer?) in
+      state.timersSet += 1
+      let old = state.timer
+      state.timer = WakeTimer(number: state.timersSet, deadline: deadline, timekeeper: timekeeper)
+      return (state.timersSet, old)
+    }
+    old?.cancel()
+    let id = timekeeper.schedule(at: deadline) { [weak self] in self?.timerCame(number) }
+    state.withLock { if $0.timer?.number == number { $0.timer?.id = id } }
+  }
+
+  /// Who moves a clock by hand sees no timers but those that somebody waits for.
+  private func ended(_ timekeeper: Timekeeper) {
+    if timekeeper.isManual { state.withLock { $0.timer.take() }?.cancel() }
+  }
+
+  private func timerCame(_ number: Int) {
+    state.withLock { if $0.timer?.number == number { $0.timer = nil } }
+    wake()
   }
 }

@@ -1,3 +1,4 @@
+internal import MetadataStore
 public import RecordFormat
 internal import SegmentStore
 
@@ -64,43 +65,36 @@ extension Consumer {
   /// - Throws: `invalidGroupID` without a group, `illegalState` once it is closed, `illegalArgument` for a negative offset;
   ///   all else goes to `completion`.
   public func commitAsync(_ completion: (@Sendable ((any Error)?) -> Void)? = nil) throws {
-    if completion == nil, interceptors == nil, joinWaitingCommit() { return }
-    try enqueueCommit(currentPositions(), completion)
+    if completion == nil, interceptors == nil, putIntoWaitingCommit() { return }
+    let order = state.withLock { $0.positions.ids(broker.topicTable) }
+    try enqueueCommit(currentPositions(), order: order, completion)
   }
 
   /// The short way of a commit of which nobody is told, where the one before it still waits to be written: puts the positions
   /// into that. False where there is more to do, or something to refuse.
-  private func joinWaitingCommit() -> Bool {
-    guard let group = configuration.group else { return false }
-    let topics = broker.topicTable
+  private func putIntoWaitingCommit() -> Bool {
     let now = broker.context.time.wallMilliseconds()
-    let found = state.withLock { state -> (offsets: [CommittedPosition], member: String?, generation: Int32)? in
-      guard !state.isClosed, state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
-        let offsets = state.positions.committed(at: now, topics)
-      else { return nil }
-      guard state.subscription.ofGroup != nil else { return (offsets, nil, -1) }
-      return (offsets, state.membership.memberID ?? "", state.membership.generation)
+    return state.withLock { state -> Bool in
+      guard let waiting = state.waitingCommit, waiting.groups == broker.groups.version, !state.isClosed,
+        state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
+        waiting.generation == state.membership.generation, waiting.member == state.membership.memberID
+      else { return false }
+      let version = broker.topicTable.version
+      return waiting.commit.update { state.positions.put(into: &$0, at: now, version: version) }
     }
-    guard let found else { return false }
-    do throws(EventLogError) {
-      try broker.groups.validateCommit(
-        group, memberID: found.member, instanceID: configuration.groupInstanceID, generation: found.generation)
-    } catch {
-      return false
-    }
-    return broker.offsets.join(group, found.offsets, commits)
   }
 
   /// Starts to commit the given offsets, and goes on. See `commitAsync(_:)`.
   public func commitAsync(
     _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: (@Sendable ((any Error)?) -> Void)? = nil
   ) throws {
-    try enqueueCommit(offsets, completion)
+    try enqueueCommit(offsets, order: [], completion)
     state.withLock { $0.hasUncommitted = true }
   }
 
   private func enqueueCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: (@Sendable ((any Error)?) -> Void)?
+    _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID],
+    _ completion: (@Sendable ((any Error)?) -> Void)?
   ) throws(EventLogError) {
     _ = try requireGroup()
     try state.withLock { state throws(EventLogError) in try requireOpen(state) }
@@ -110,7 +104,7 @@ extension Consumer {
     }
     runCommitCallbacks()
     let interceptors = interceptors
-    guard completion != nil || interceptors != nil else { return start(offsets, isCalled: true, nil) }
+    guard completion != nil || interceptors != nil else { return start(offsets, order: order, isCalled: true, nil) }
     let number = state.withLock { state in
       state.callbacks.add { error in
         if error == nil { interceptors?.onCommit(offsets) }
@@ -128,14 +122,15 @@ extension Consumer {
 
   /// Starts a commit, and goes on; whatever becomes of it, `completion` is told, if there is one.
   private func start(
-    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, _ completion: (@Sendable (EventLogError?) -> Void)?
+    _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID] = [], isCalled: Bool,
+    _ completion: (@Sendable (EventLogError?) -> Void)?
   ) {
     guard !offsets.isEmpty else {
       completion?(nil)
       return
     }
     do throws(EventLogError) {
-      try startCommit(offsets, isCalled: isCalled, awaitedBy: .another, completion)
+      try startCommit(offsets, order: order, isCalled: isCalled, awaitedBy: .another, completion)
     } catch {
       completion?(error)
     }
@@ -252,13 +247,15 @@ extension Consumer {
   /// - Parameters:
   ///   - isCalled: whether the user asked for it, who is told to poll first where the group is dividing its partitions. What
   ///     the consumer commits by itself is what it still has.
+  ///   - order: the partitions as the consumer has them, where these are its positions.
   ///   - waiter: who waits for the completion.
   ///   - completion: nil where nobody is to be told.
   private func startCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, awaitedBy waiter: OffsetStore.Waiter,
-    _ completion: (@Sendable (EventLogError?) -> Void)?
+    _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID] = [], isCalled: Bool,
+    awaitedBy waiter: OffsetStore.Waiter, _ completion: (@Sendable (EventLogError?) -> Void)?
   ) throws(EventLogError) {
     let group = try requireGroup()
+    let version = broker.groups.version
     let (membership, isMember) = try state.withLock { state throws(EventLogError) -> (GroupMembership, Bool) in
       try requireOpen(state)
       return (state.membership, state.subscription.ofGroup != nil)
@@ -283,7 +280,12 @@ extension Consumer {
     let fitting = FittingOffsets(offsets, limit: broker.configuration.offsetMetadataMaxBytes)
     if let refusal = fitting.refusal, fitting.offsets.isEmpty { throw refusal }
     let commits = commits
-    guard let completion else { return try broker.offsets.commitInBackground(group, fitting.offsets, commits) }
+    guard let completion else {
+      let waiting = try broker.offsets.commitInBackground(
+        group, fitting.offsets, order: order, after: state.withLock { $0.waitingCommit?.commit }, commits)
+      state.withLock { $0.waitingCommit = (waiting, membership.memberID, membership.generation, version) }
+      return
+    }
     commits.begin()
     do throws(EventLogError) {
       try broker.offsets.commit(group, fitting.offsets, awaitedBy: waiter) { error in

@@ -63,7 +63,7 @@ extension Consumer {
       autoCommitIfDue()
       let now = time.monotonicMilliseconds()
       if let records = try fetch(at: now, since: start, until: end) { return records }
-      try await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
+      await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
     }
   }
 
@@ -86,7 +86,7 @@ extension Consumer {
   ///
   /// - Throws: `wakeup`, `concurrentModification`; else as `read()`.
   public func read(timeout: Duration) throws -> ConsumerRecords {
-    try requireAssigned()
+    try broker.requireOpen()
     try beginExclusively()
     defer { endExclusively() }
     let time = broker.context.time
@@ -96,17 +96,12 @@ extension Consumer {
       try throwIfWokenUp()
       signal.reset()
       let now = time.monotonicMilliseconds()
-      if let records = try fetch(at: now, since: start, until: end) {
+      if let records = try fetch(at: now, since: start, until: end, requiresAssignment: true) {
         return interceptors?.onConsume(records) ?? records
       }
       signal.waitBlocking(until: nextLook(before: end, now: now, start: start), broker.context.timekeeper)
-      try requireAssigned()
+      try broker.requireOpen()
     }
-  }
-
-  private func requireAssigned() throws(EventLogError) {
-    try broker.requireOpen()
-    try state.withLock { state throws(EventLogError) in try requireAssigned(state) }
   }
 
   private func requireAssigned(_ state: borrowing State) throws(EventLogError) {
@@ -135,10 +130,14 @@ extension Consumer {
 
   /// What there is, by `fetch.min.bytes` and `fetch.max.wait.ms`; nothing once the time is over, and nil where it is to be
   /// waited for.
-  private func fetch(at now: Int64, since start: Int64, until end: Int64) throws(EventLogError) -> ConsumerRecords? {
-    let mayBeShort = now - start >= configuration.fetchMaxWait.milliseconds || now >= end
+  private func fetch(
+    at now: Int64, since start: Int64, until end: Int64, requiresAssignment: Bool = false
+  ) throws(EventLogError) -> ConsumerRecords? {
+    let mayBeShort =
+      configuration.fetchMinBytes <= 1 || now >= end || now - start >= configuration.fetchMaxWait.milliseconds
     let records = try state.withLock { state throws(EventLogError) in
-      try fetch(&state, acceptsFewBytes: mayBeShort)
+      if requiresAssignment { try requireAssigned(state) }
+      return try fetch(&state, acceptsFewBytes: mayBeShort)
     }
     return records ?? (now < end ? nil : ConsumerRecords([]))
   }
@@ -156,13 +155,21 @@ extension Consumer {
     var room = configuration.maxPollRecords
     var bytes = configuration.fetchMaxBytes
     var delivered: [Int] = []
-    for slot in state.positions.order where room > 0 {
+    // The order stays as it is until this ends.
+    var place = 0
+    while room > 0, place < state.positions.order.count {
+      let slot = state.positions.order[place]
+      place += 1
       guard !state.positions.slots[slot].isPaused else { continue }
       guard bytes > 0 || batches.isEmpty else { break }
       do throws(EventLogError) {
-        let isUnknown = state.positions.slots[slot].offset == nil
-        let offset = try resolve(&state.positions.slots[slot])
-        if isUnknown { state.hasUncommitted = true }
+        let offset: Int64
+        if let known = state.positions.slots[slot].offset {
+          offset = known
+        } else {
+          offset = try resolve(&state.positions.slots[slot])
+          state.hasUncommitted = true
+        }
         let fetched = try state.positions.slots[slot].fetch(
           into: &batches, from: offset, limit: room, maxBytes: bytes, configuration)
         bytes -= fetched.bytes

@@ -48,6 +48,8 @@ public final class Consumer: Sendable {
     var hasUncommitted = false
     /// What calls of `commitAsync` are to be told, in their order.
     var callbacks = CommitCallbacks()
+    /// The last commit that nobody is told of, and when it was allowed.
+    var waitingCommit: (commit: WaitingCommit, member: String?, generation: Int32, groups: Int)?
     var isClosed = false
     /// Partitions that this consumer's signal is registered with.
     var watched: [ObjectIdentifier: PartitionLog] = [:]

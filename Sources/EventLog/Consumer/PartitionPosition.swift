@@ -41,26 +41,34 @@ struct PartitionPosition {
     into taken: inout [ConsumerBatch], from offset: Int64, limit: Int, maxBytes: Int,
     _ configuration: borrowing ConsumerConfiguration
   ) throws(EventLogError) -> (records: Int, bytes: Int) {
-    var bytes = 0
-    if buffered.isEmpty {
-      defer { fetched.removeBatches() }
-      try partition.read(
-        into: &fetched, from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes),
-        minimumOneBatch: taken.isEmpty, isolation: configuration.isolation, checksCRC: configuration.checkCRCs)
-      bytes = fetched.sizeInBytes
-      self.offset = fetched.nextOffset
-      do throws(EventLogError) {
-        try bufferFetched(from: offset, checksCRC: configuration.checkCRCs)
-      } catch {
-        // What came before the damaged batch is returned first; the error comes when it is reached.
-        fetched.position = nil
-        guard !buffered.isEmpty else {
-          self.offset = offset
-          throw error.at(topicPartition)
+    guard buffered.isEmpty else { return (take(limit, into: &taken), 0) }
+    defer { fetched.removeBatches() }
+    try partition.read(
+      into: &fetched, from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes),
+      minimumOneBatch: taken.isEmpty, isolation: configuration.isolation, checksCRC: configuration.checkCRCs)
+    let bytes = fetched.sizeInBytes
+    self.offset = fetched.nextOffset
+    var room = limit
+    do throws(EventLogError) {
+      for index in fetched.batches.indices {
+        guard let batch = try batch(index, from: offset, checksCRC: configuration.checkCRCs) else { continue }
+        if buffered.isEmpty, batch.count <= room {
+          room -= batch.count
+          taken.append(batch)
+        } else {
+          buffered.append(batch)
         }
       }
+    } catch {
+      // What came before the damaged batch is returned first; the error comes when it is reached.
+      fetched.position = nil
+      guard room < limit || !buffered.isEmpty else {
+        self.offset = offset
+        throw error.at(topicPartition)
+      }
     }
-    return (take(limit, into: &taken), bytes)
+    if room < limit, let last = taken.last { move(behind: last) }
+    return (limit - room + take(room, into: &taken), bytes)
   }
 
   /// Bytes of the batches from `offset` on, up to `maxBytes`; more than there can be where they can't be read, so that a fetch
@@ -77,42 +85,42 @@ struct PartitionPosition {
     return ahead.sizeInBytes
   }
 
-  private mutating func bufferFetched(from offset: Int64, checksCRC: Bool) throws(EventLogError) {
-    for index in fetched.batches.indices {
-      let records = try fetched.batches[index].records()
-      let header = records.header
-      let range = max(offset, header.baseOffset)..<header.nextOffset
-      let isKnownGood = checksCRC && header.baseOffset >= fetched.encodedHereFrom && header.isDense
-      let count = try isKnownGood ? range.count : Self.count(records, in: range)
-      guard count > 0 else { continue }
-      let storage = ConsumerBatch.Storage(topicPartition: topicPartition, records: records)
-      buffered.append(ConsumerBatch(storage: storage, offsets: range, count: count))
-    }
+  /// What is to be returned of a batch that was read, or nil where nothing of it is.
+  @inline(always)
+  private func batch(_ index: Int, from offset: Int64, checksCRC: Bool) throws(EventLogError) -> ConsumerBatch? {
+    let records = try fetched.batches[index].records()
+    let header = records.header
+    let range = max(offset, header.baseOffset)..<header.nextOffset
+    let isKnownGood = checksCRC && header.baseOffset >= fetched.encodedHereFrom && header.isDense
+    let count = try isKnownGood ? range.count : Self.count(records, in: range)
+    guard count > 0 else { return nil }
+    let storage = ConsumerBatch.Storage(topicPartition: topicPartition, records: records)
+    return ConsumerBatch(storage: storage, offsets: range, count: count)
+  }
+
+  private mutating func move(behind last: ConsumerBatch) {
+    offset = last.nextOffset
+    leaderEpoch = last.leaderEpoch
   }
 
   /// Takes up to `limit` of the records that are buffered, and says how many.
   private mutating func take(_ limit: Int, into taken: inout [ConsumerBatch]) -> Int {
+    guard !buffered.isEmpty else { return 0 }
     var room = limit
     var whole = 0
     while whole < buffered.count, buffered[whole].count <= room {
       room -= buffered[whole].count
       whole += 1
     }
-    if whole == buffered.count, taken.isEmpty {
-      swap(&taken, &buffered)
-    } else {
-      taken += buffered[..<whole]
-      if whole < buffered.count, room > 0 {
-        let (head, tail) = Self.split(buffered[whole], after: room)
-        taken.append(head)
-        buffered[whole] = tail
-        room = 0
-      }
-      buffered.removeFirst(whole)
+    taken += buffered[..<whole]
+    if whole < buffered.count, room > 0 {
+      let (head, tail) = Self.split(buffered[whole], after: room)
+      taken.append(head)
+      buffered[whole] = tail
+      room = 0
     }
-    guard room < limit, let last = taken.last else { return 0 }
-    offset = last.nextOffset
-    leaderEpoch = last.leaderEpoch
+    buffered.removeFirst(whole)
+    if room < limit, let last = taken.last { move(behind: last) }
     return limit - room
   }
 

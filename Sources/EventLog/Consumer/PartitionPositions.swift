@@ -43,27 +43,32 @@ struct PartitionPositions {
     for position in left { append(position) }
   }
 
-  /// The positions that are known, as they are committed; nil where a partition is gone.
-  mutating func committed(at now: Int64, _ topics: TopicTable) -> [CommittedPosition]? {
+  /// What the partitions are stored by, in the order of the slots; empty where one of them is gone.
+  mutating func ids(_ topics: TopicTable) -> [PartitionID] {
     let version = topics.version
-    if ids?.version != version {
-      var found: [PartitionID] = []
-      for slot in slots.indices {
-        let partition = slots[slot].topicPartition
-        guard let topic = topics.find(partition.topic), partition.partition < topic.partitions.count else { return nil }
-        found.append(PartitionID(topic.id, partition.partition))
-      }
-      ids = (version, found)
-    }
-    guard let ids = ids?.ids else { return nil }
-    var result: [CommittedPosition] = []
-    result.reserveCapacity(ids.count)
+    if let known = ids, known.version == version { return known.ids }
+    var found: [PartitionID] = []
     for slot in slots.indices {
-      guard let offset = slots[slot].offset else { continue }
-      let committed = CommittedOffset(offset: offset, leaderEpoch: slots[slot].leaderEpoch, committedAt: now)
-      result.append((ids[slot], committed))
+      let partition = slots[slot].topicPartition
+      guard let topic = topics.find(partition.topic), partition.partition < topic.partitions.count else { return [] }
+      found.append(PartitionID(topic.id, partition.partition))
     }
-    return result
+    ids = (version, found)
+    return found
+  }
+
+  /// Puts the positions into a commit of these partitions, as of `version` of the topics. False where it is of others, or where
+  /// a position is not known; part of them may be in it then.
+  func put(into commit: inout [CommittedPosition], at now: Int64, version: Int) -> Bool {
+    guard let ids, ids.version == version, commit.count == slots.count else { return false }
+    for slot in slots.indices {
+      guard let offset = slots[slot].offset, commit[slot].partition == ids.ids[slot] else { return false }
+      commit[slot].offset.offset = offset
+      commit[slot].offset.leaderEpoch = slots[slot].leaderEpoch
+      commit[slot].offset.committedAt = now
+      if !commit[slot].offset.metadata.isEmpty { commit[slot].offset.metadata = "" }
+    }
+    return true
   }
 
   mutating func moveToEnd(_ moved: [Int]) {

@@ -47,6 +47,7 @@ final class GroupCoordinator: Sendable {
   }
 
   private let state = Mutex(State())
+  private let changes = Atomic<Int>(0)
   private let limits: Limits
   private let now: @Sendable () -> Int64
   private let topics: @Sendable () -> [String: Int]
@@ -71,6 +72,9 @@ final class GroupCoordinator: Sendable {
   func restore(_ id: String, generation: Int32) {
     state.withLock { $0.groups[id] = .classic(ClassicGroup(id: id, generation: generation)) }
   }
+
+  /// Grows with every change of a group or its members, so that who was allowed to commit knows when to ask again.
+  var version: Int { changes.load(ordering: .acquiring) }
 
   // MARK: Membership
 
@@ -249,6 +253,7 @@ final class GroupCoordinator: Sendable {
         throw EventLogError(.nonEmptyGroup, "group \(id) has members; close them first")
       }
       state.groups[id] = nil
+      changes.add(1, ordering: .releasing)
     }
   }
 
@@ -293,6 +298,7 @@ final class GroupCoordinator: Sendable {
     let outcome = state.withLock { state -> Result<T, E> in
       let outcome: Result<T, E>
       do throws(E) { outcome = .success(try body(&state, environment, &effects)) } catch { outcome = .failure(error) }
+      changes.add(1, ordering: .releasing)
       // One timer for all groups: it is moved forward, never back.
       if effects.deadline < state.nextCheck {
         state.nextCheck = effects.deadline

@@ -28,17 +28,24 @@ extension OffsetStore {
 
   /// Has a change written, after all that was given before it, in one SQLite transaction with what waits beside it.
   ///
-  /// - Parameter completion: called when it is on the disk, on the thread that wrote it.
+  /// - Parameters:
+  ///   - waiting: the offsets that belong to the change, as they will be when it is written.
+  ///   - completion: called when it is on the disk, on the thread that wrote it.
   func write(
-    _ change: MetadataChange, awaitedBy waiter: Waiter, tracker: CommitTracker? = nil,
+    _ change: MetadataChange, awaitedBy waiter: Waiter, waiting: WaitingCommit? = nil,
     completion: @escaping @Sendable (EventLogError?) -> Void
   ) throws(EventLogError) {
     enum Role { case joins, hands, writes }
     let mayWrite = waiter == .caller || (waiter == .callerBriefly && unsyncedLogs(of: change).isEmpty)
-    let pending = Pending(change: change, tracker: tracker, completion: completion)
+    let pending = Pending(change: change, waiting: waiting, completion: completion)
     let role = try state.withLock { state throws(EventLogError) -> Role in
       guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
+      for (group, offsets) in change.offsets { state.closeWaiting(group, offsets) }
       state.pending.append(pending)
+      if let waiting {
+        state.closeWaiting(waiting.group, waiting.offsets)
+        state.open.append(waiting)
+      }
       if waiter != .nobody { state.isAwaited = true }
       guard state.mayBegin() else { return .joins }
       let isBrief = state.pending.count == 1 && state.lastWriteTook < Self.brief
@@ -119,8 +126,14 @@ extension OffsetStore {
     let (batch, generations) = state.withLock { state -> ([Pending], [GroupMetadata]) in
       defer {
         state.pending = []
+        state.open = []
         state.generations = [:]
         state.isAwaited = false
+      }
+      for index in state.pending.indices {
+        guard let waiting = state.pending[index].waiting else { continue }
+        waiting.close()
+        state.pending[index].change.offsets.append((waiting.group, waiting.offsets))
       }
       return (state.pending, Array(state.generations.values))
     }
@@ -195,7 +208,11 @@ extension OffsetStore {
 
   /// Writes what waits, and takes nothing more.
   func shutDown() {
-    state.withLock { $0.isShutDown = true }
+    state.withLock { state in
+      state.isShutDown = true
+      for waiting in state.open { waiting.close() }
+      state.open = []
+    }
     endPause()
     writer.shutDown()
     // A caller may be writing on its own thread.

@@ -7,8 +7,8 @@ internal import Synchronization
 final class OffsetStore: Sendable {
   struct Pending {
     var change: MetadataChange
-    /// Of a commit that nobody waits for: whose it is, so that a later one of the same consumer can be joined to it.
-    var tracker: CommitTracker?
+    /// A commit that nobody waits for, whose offsets are told when it is written.
+    var waiting: WaitingCommit?
     var completion: @Sendable (EventLogError?) -> Void
   }
 
@@ -25,6 +25,8 @@ final class OffsetStore: Sendable {
   struct State {
     var committed: [String: [PartitionID: CommittedOffset]]
     var pending: [Pending] = []
+    /// Those of the pending commits whose consumers may still go on with them.
+    var open: [WaitingCommit] = []
     var held: Held = [:]
     /// Called, once, when a group's offsets are held no longer.
     var whenStable: [String: [@Sendable () -> Void]] = [:]
@@ -106,34 +108,32 @@ final class OffsetStore: Sendable {
   }
 
   /// The same, for a consumer that goes on and is not told: it is written together with what it commits next.
+  ///
+  /// - Parameters:
+  ///   - order: the partitions, in the order in which the consumer has them.
+  ///   - waiting: what the consumer committed last in this way.
+  /// - Returns: what the consumer may put its next offsets into: the same, where it still waits to be written.
   func commitInBackground(
-    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata], _ tracker: CommitTracker
-  ) throws(EventLogError) {
+    _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID],
+    after waiting: WaitingCommit?,
+    _ tracker: CommitTracker
+  ) throws(EventLogError) -> WaitingCommit {
     let stored = try stored(offsets)
-    let isJoined = state.withLock { state -> Bool in
+    let isJoined = state.withLock { state in
       state.overrule(group, stored)
-      return state.join(group, stored, tracker)
+      return waiting?.put(stored, isLast: state.pending.last?.waiting === waiting) ?? false
     }
-    if isJoined { return }
-    var change = MetadataChange()
-    change.offsets = [(group, stored)]
+    if isJoined, let waiting { return waiting }
+    let ordered = order.compactMap { id in stored[id].map { CommittedPosition(id, $0) } }
+    let new = WaitingCommit(group, ordered.count == stored.count ? ordered : stored.map { ($0.key, $0.value) })
     tracker.begin()
     do throws(EventLogError) {
-      try write(change, awaitedBy: .nobody, tracker: tracker) { _ in tracker.end() }
+      try write(MetadataChange(), awaitedBy: .nobody, waiting: new) { _ in tracker.end() }
     } catch {
       tracker.end()
       throw error
     }
-  }
-
-  /// Puts offsets in the place of those that the same consumer committed last. False where these don't wait to be written any
-  /// more, or where more hangs on them.
-  func join(_ group: String, _ offsets: [CommittedPosition], _ tracker: CommitTracker) -> Bool {
-    state.withLock { state in
-      guard state.held.isEmpty, !state.isShutDown, let last = state.waitingCommit(group, tracker) else { return false }
-      for (id, offset) in offsets { state.pending[last].change.offsets[0].offsets[id] = offset }
-      return true
-    }
+    return new
   }
 
   /// The offsets as they are stored.
@@ -170,6 +170,8 @@ final class OffsetStore: Sendable {
   ) throws(EventLogError) -> [PartitionID: CommittedOffset] {
     let stored = try stored(offsets)
     state.withLock { state in
+      // A commit that comes after this one overrules it.
+      state.closeWaiting(group, stored)
       for id in stored.keys { state.held[group, default: [:]][id, default: []].insert(producerID) }
     }
     return stored
@@ -297,20 +299,13 @@ extension OffsetStore.State {
     for id in stored.keys { held[group]?[id] = nil }
   }
 
-  /// The last of what waits to be written, where it is a commit that this consumer did not wait for.
-  fileprivate func waitingCommit(_ group: String, _ tracker: CommitTracker) -> Int? {
-    guard let last = pending.indices.last, pending[last].tracker === tracker,
-      pending[last].change.offsets[0].group == group
-    else { return nil }
-    return last
-  }
-
-  /// Puts offsets in the place of those that the same consumer committed last, where these still wait to be written.
-  fileprivate mutating func join(
-    _ group: String, _ stored: [PartitionID: CommittedOffset], _ tracker: CommitTracker
-  ) -> Bool {
-    guard let last = waitingCommit(group, tracker) else { return false }
-    for (id, offset) in stored { pending[last].change.offsets[0].offsets[id] = offset }
-    return true
+  /// Has the commits go on no longer that these offsets, of the same group, come behind.
+  mutating func closeWaiting(_ group: String, _ offsets: [PartitionID: CommittedOffset]) {
+    guard !open.isEmpty else { return }
+    open.removeAll { waiting in
+      guard waiting.group == group, waiting.concerns(offsets) else { return false }
+      waiting.close()
+      return true
+    }
   }
 }

@@ -19,24 +19,45 @@ package enum RecordBatchCheck {
       return bytes.allSatisfy { $0 == 0 } ? .unwritten : .incomplete(neededBytes: RecordBatchHeader.size)
     }
     let header = RecordBatchHeader(loadingFrom: base)
+    if isBatch(header, available: available) { return .batch(header) }
     if header.batchLength == 0, bytes.prefix(RecordBatchHeader.size).allSatisfy({ $0 == 0 }) { return .unwritten }
-    guard header.batchLength >= RecordBatchHeader.size - RecordBatchHeader.logOverhead else {
+    guard hasRoom(header) else {
       return .corrupt("batch length \(header.batchLength) is less than the smallest batch has")
     }
     guard header.magic == RecordBatchHeader.magicV2 else {
       return .corrupt("magic \(header.magic) is not that of record format v2")
     }
-    guard header.baseOffset >= 0, header.lastOffsetDelta >= 0,
-      !header.baseOffset.addingReportingOverflow(Int64(header.lastOffsetDelta) + 1).overflow
-    else {
+    guard hasOffsets(header) else {
       return .corrupt("offsets \(header.baseOffset) + \(header.lastOffsetDelta) are out of range")
     }
-    // Compaction leaves fewer records than offsets, never more.
-    guard header.recordCount >= 0, Int64(header.recordCount) <= Int64(header.lastOffsetDelta) + 1 else {
+    guard hasRecords(header) else {
       return .corrupt("\(header.recordCount) records in \(header.lastOffsetDelta) + 1 offsets")
     }
-    guard header.sizeInBytes <= available else { return .incomplete(neededBytes: header.sizeInBytes) }
-    return .batch(header)
+    return .incomplete(neededBytes: header.sizeInBytes)
+  }
+
+  /// Whether a header is a plausible one, of a batch that lies within `available` bytes. Where not, `header` says why.
+  @inlinable @inline(always)
+  package static func isBatch(_ header: RecordBatchHeader, available: Int) -> Bool {
+    hasRoom(header) && header.magic == RecordBatchHeader.magicV2 && hasOffsets(header) && hasRecords(header)
+      && header.sizeInBytes <= available
+  }
+
+  @inlinable @inline(always)
+  static func hasRoom(_ header: RecordBatchHeader) -> Bool {
+    header.batchLength >= RecordBatchHeader.size - RecordBatchHeader.logOverhead
+  }
+
+  @inlinable @inline(always)
+  static func hasOffsets(_ header: RecordBatchHeader) -> Bool {
+    header.baseOffset >= 0 && header.lastOffsetDelta >= 0
+      && !header.baseOffset.addingReportingOverflow(Int64(header.lastOffsetDelta) + 1).overflow
+  }
+
+  /// Compaction leaves fewer records than offsets, never more.
+  @inlinable @inline(always)
+  static func hasRecords(_ header: RecordBatchHeader) -> Bool {
+    header.recordCount >= 0 && Int64(header.recordCount) <= Int64(header.lastOffsetDelta) + 1
   }
 
   /// The checksum over a whole batch: of the bytes from the attributes on.

@@ -1,4 +1,5 @@
 /// A batch where it lies: in a mapping, or in memory that it was read or decompressed into.
+@frozen @usableFromInline
 package struct RecordBatchView: Sendable {
   /// What holds the bytes.
   package let region: MemoryRegion

@@ -54,7 +54,7 @@ package struct FetchedBatches: Sendable {
     guard !batches.isEmpty else { return }
     if batches.capacity > 16 { batches = [] }
     // One by one, which is quicker for so few than all at once.
-    while batches.popLast() != nil {}
+    while !batches.isEmpty { batches.removeLast() }
   }
 
   /// Whether what is to be read next is known to lie at `position`.
@@ -176,10 +176,11 @@ extension PartitionLog {
   ) throws(EventLogError) -> Bool {
     let size = segment.size
     let contents = try segment.loadedContents(context)
+    let region = contents.region
     var position = result.position?.position ?? 0
     var expected = result.position?.expected
-    // The last batch that was passed over, unchecked, on the way to what is sought.
-    var passed: RecordBatchView?
+    // Where the last batch lies that was passed over, unchecked, on the way to what is sought.
+    var passed: Int?
     while position < size {
       let damage: EventLogError
       do throws(EventLogError) {
@@ -187,23 +188,23 @@ extension PartitionLog {
         if header.baseOffset != expected, let before = passed, header.baseOffset > result.nextOffset {
           // A gap where the sought offset would be: compaction's, if the batch before it says truly where it ends.
           let here = position
-          position = before.start
-          try check(before, segment)
+          position = before
+          try check(self.header(in: contents, at: before, size: size, segment), at: before, region, segment)
           position = here
         }
         if header.baseOffset >= end { return true }
-        let batch = RecordBatchView(region: contents.region, start: position, header: header)
         guard header.nextOffset > result.nextOffset else {
           expected = header.nextOffset
-          passed = batch
+          passed = position
           position += header.sizeInBytes
           continue
         }
         let isFirst = result.batches.isEmpty
         if result.sizeInBytes + header.sizeInBytes > maxBytes, !(isFirst && minimumOneBatch) { return true }
         // What is shown ends where a batch does: one that says otherwise is damaged.
-        if checksCRC || header.nextOffset > end { try check(batch, segment) }
+        if checksCRC || header.nextOffset > end { try check(header, at: position, region, segment) }
         if header.nextOffset > end { return true }
+        let start = position
         expected = header.nextOffset
         passed = nil
         position += header.sizeInBytes
@@ -211,7 +212,7 @@ extension PartitionLog {
         result.position?.advance(to: position, offset: header.nextOffset)
         // Markers take offsets, and are never shown.
         if header.attributes.isControl { continue }
-        result.batches.append(batch)
+        result.batches.append(RecordBatchView(region: region, start: start, header: header))
         result.sizeInBytes += header.sizeInBytes
         continue
       } catch {
@@ -235,18 +236,43 @@ extension PartitionLog {
     return false
   }
 
-  private func check(_ batch: RecordBatchView, _ segment: Segment) throws(EventLogError) {
-    guard !batch.hasValidChecksum else { return }
-    throw EventLogError(
-      .corruptMessage, "the checksum of the batch does not fit its bytes", offset: batch.header.baseOffset,
-      file: segment.files.log, position: Int64(batch.start))
+  @inline(always)
+  private func check(
+    _ header: RecordBatchHeader, at position: Int, _ region: MemoryRegion, _ segment: Segment
+  ) throws(EventLogError) {
+    let bytes = region.bytes(position..<(position + header.sizeInBytes))
+    guard RecordBatchCheck.coldChecksum(bytes) != header.crc else { return }
+    throw checksumError(header, at: position, segment)
+  }
+
+  private func checksumError(_ header: RecordBatchHeader, at position: Int, _ segment: Segment) -> EventLogError {
+    EventLogError(
+      .corruptMessage, "the checksum of the batch does not fit its bytes", offset: header.baseOffset,
+      file: segment.files.log, position: Int64(position))
   }
 
   /// The header at `position`.
   ///
   /// - Parameter expected: the offset that the batch has to begin with, but for what was compacted away.
+  @inline(always)
   func header(
     in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64? = nil
+  ) throws(EventLogError) -> RecordBatchHeader {
+    // Mostly it is one, and the one that is due.
+    if size - position >= RecordBatchHeader.size,
+      let base = contents.region.bytes(position..<(position + RecordBatchHeader.size)).baseAddress
+    {
+      let header = RecordBatchHeader(loadingFrom: base)
+      if RecordBatchCheck.isBatch(header, available: size - position), expected == nil || header.baseOffset == expected
+      {
+        return header
+      }
+    }
+    return try doubtfulHeader(in: contents, at: position, size: size, segment, expected: expected)
+  }
+
+  private func doubtfulHeader(
+    in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64?
   ) throws(EventLogError) -> RecordBatchHeader {
     let available = size - position
     let bytes = contents.region.bytes(position..<(position + min(available, RecordBatchHeader.size)))

@@ -22,10 +22,10 @@ package final class Latch: Sendable {
   /// A POSIX semaphore.
   ///
   /// `@unchecked Sendable`: it is made to be used by several threads, and its address is set once.
-  final class Semaphore: @unchecked Sendable {
+  package final class Semaphore: @unchecked Sendable {
     private let semaphore: UnsafeMutablePointer<sem_t>
 
-    init() {
+    package init() {
       semaphore = .allocate(capacity: 1)
       sem_init(semaphore, 0, 0)
     }
@@ -35,13 +35,13 @@ package final class Latch: Sendable {
       semaphore.deallocate()
     }
 
-    func signal() {
+    package func signal() {
       sem_post(semaphore)
     }
 
     /// Blocks this thread until there was a signal, or the time is over; false then.
     @discardableResult
-    func wait(milliseconds: Int64?) -> Bool {
+    package func wait(milliseconds: Int64?) -> Bool {
       guard let milliseconds else {
         while sem_wait(semaphore) != 0 {}
         return true

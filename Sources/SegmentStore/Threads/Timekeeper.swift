@@ -28,6 +28,12 @@ package final class Timekeeper: Sendable {
     if case .manual(let manual) = time { manual.add(self) }
   }
 
+  /// Whether there is no thread, and whoever moves the clock runs what becomes due.
+  package var isManual: Bool {
+    if case .manual = time { return true }
+    return false
+  }
+
   /// Has `action` called once `time`'s monotonic clock is at `deadline` (in milliseconds). It is to be short.
   ///
   /// - Parameter isHousekeeping: whether it is work that comes again and again, and that a manual clock need not stop for:

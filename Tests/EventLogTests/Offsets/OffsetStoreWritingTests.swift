@@ -117,6 +117,74 @@ struct OffsetStoreWritingTests {
     }
   }
 
+  @Test(
+    "of several consumers of one group are one each, and last in the order of the calls",
+    arguments: 0..<10 as Range<UInt64>)
+  func oneGroup(seed: UInt64) async throws {
+    var random = SplitMix(seed: seed)
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: 4)
+    let partitions = (0..<4).map { TopicPartition("t", $0) }
+    let consumers = try (0..<3).map { _ in try consumer(broker, "g") }
+    for consumer in consumers { try consumer.assign(partitions) }
+    var expected: [TopicPartition: OffsetAndMetadata] = [:]
+    for step in 0..<400 {
+      let consumer = consumers[Int.random(in: 0..<3, using: &random)]
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0, 1:
+        for partition in partitions {
+          let offset = Int64.random(in: 0..<1_000_000, using: &random)
+          try consumer.seek(partition, to: offset)
+          expected[partition] = OffsetAndMetadata(offset)
+        }
+        try consumer.commitAsync()
+      case 2:
+        var some: [TopicPartition: OffsetAndMetadata] = [:]
+        for partition in partitions where Bool.random(using: &random) {
+          some[partition] = OffsetAndMetadata(Int64.random(in: 0..<1_000_000, using: &random), metadata: "step \(step)")
+        }
+        try consumer.commitAsync(some)
+        expected.merge(some) { $1 }
+      default:
+        let some = [partitions[step % 4]: OffsetAndMetadata(Int64(step))]
+        if Bool.random(using: &random) {
+          try await consumer.commit(some)
+          #expect(broker.offsets.committed("g") == expected.merging(some) { $1 }, "seed \(seed), step \(step)")
+        } else {
+          try consumer.commitAsync(some) { _ in }
+        }
+        expected.merge(some) { $1 }
+      }
+    }
+    for consumer in consumers { try await consumer.close() }
+    #expect(broker.offsets.committed("g") == expected, "seed \(seed)")
+    try broker.close()
+  }
+
+  @Test("of consumers that share a group's partitions don't end each other's waiting")
+  func sideBySide() async throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: 2)
+    let partitions = (0..<2).map { TopicPartition("t", $0) }
+    let consumers = try partitions.map { partition in
+      let consumer = try consumer(broker, "g")
+      try consumer.assign([partition])
+      return consumer
+    }
+    for offset in 1...1000 as ClosedRange<Int64> {
+      for (consumer, partition) in zip(consumers, partitions) {
+        try consumer.seek(partition, to: offset)
+        try consumer.commitAsync()
+        #expect(broker.offsets.state.withLock { $0.pending.count } <= 2)
+      }
+    }
+    for consumer in consumers { try await consumer.close() }
+    for partition in partitions { #expect(broker.offsets.committed("g", partition)?.offset == 1000) }
+    try broker.close()
+  }
+
   @Test("of positions are those of the call, also where they wait beside later reads")
   func positions() async throws {
     let directory = try TemporaryDirectory()
