@@ -22,15 +22,21 @@ final class PollSignal: AppendWaiter {
 
   /// Who waits. Whoever takes it out of the state has to wake it.
   private enum Sleeper {
-    case task(CheckedContinuation<Void, Never>)
+    case task(SuspendedTask)
     case thread(Latch.Semaphore)
 
     func wake() {
       switch self {
-      case .task(let continuation): continuation.resume()
+      case .task(let task): task.continuation.resume()
       case .thread(let semaphore): semaphore.signal()
       }
     }
+  }
+
+  /// A reference, since what holds a continuation as it is has a size that only the running program knows, and is slow to copy.
+  private final class SuspendedTask: Sendable {
+    let continuation: CheckedContinuation<Void, Never>
+    init(_ continuation: CheckedContinuation<Void, Never>) { self.continuation = continuation }
   }
 
   /// Ends a wait, and stays where the wait ended before it: it serves the next one too, which mostly would end later. Who is
@@ -87,7 +93,7 @@ final class PollSignal: AppendWaiter {
   func wait(until deadline: Int64?, _ timekeeper: Timekeeper) async {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        if !begin(.task(continuation), until: deadline, timekeeper) { continuation.resume() }
+        if !begin(.task(SuspendedTask(continuation)), until: deadline, timekeeper) { continuation.resume() }
       }
     } onCancel: {
       wake()
