@@ -10,11 +10,16 @@ struct Comparison {
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.first == "--child" { return try await Child.run(Array(arguments.dropFirst())) }
     let options = try Options(arguments)
+    let all = Workloads.all(options.size)
+    guard all.contains(where: options.includes) else {
+      print("no workload's id or name holds \(options.only.joined(separator: " or ")); there are:")
+      for workload in all { print("  \(workload.id): \(workload.name)") }
+      exit(64)
+    }
     let directory = options.directory ?? FileManager.default.temporaryDirectory.path
     let root = directory + "/eventlog-benchmark-\(ProcessInfo.processInfo.processIdentifier)"
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: root) }
-    let all = Workloads.all(options.size)
     WarmMemory.touch(options.size.memoryAtFirst)
     for workload in all where options.includes(workload) {
       guard workload.contenders.contains(where: options.includes) else { continue }

@@ -58,6 +58,11 @@ final class PollSignal: AppendWaiter {
   private let phase = Atomic(Phase.looking)
   private let state = Mutex(State())
   private let semaphore = Latch.Semaphore()
+  private let keepsTimer: Bool
+
+  /// - Parameter keepsTimer: whether a wait that ended early leaves its timer to the next one. Who moves a clock by hand is to
+  ///   see no timers but those that somebody waits for.
+  init(keepsTimer: Bool) { self.keepsTimer = keepsTimer }
 
   deinit { state.withLock { $0.timer }?.cancel() }
 
@@ -98,13 +103,13 @@ final class PollSignal: AppendWaiter {
     } onCancel: {
       wake()
     }
-    ended(timekeeper)
+    ended()
   }
 
   /// The same, blocking this thread.
   func waitBlocking(until deadline: Int64?, _ timekeeper: Timekeeper) {
     if begin(.thread(semaphore), until: deadline, timekeeper) { semaphore.wait(milliseconds: nil) }
-    ended(timekeeper)
+    ended()
   }
 
   /// Says that somebody waits, and has a timer end it; false where the wait is over already.
@@ -142,9 +147,8 @@ final class PollSignal: AppendWaiter {
     state.withLock { if $0.timer?.number == number { $0.timer?.id = id } }
   }
 
-  /// Who moves a clock by hand sees no timers but those that somebody waits for.
-  private func ended(_ timekeeper: Timekeeper) {
-    if timekeeper.isManual { state.withLock { $0.timer.take() }?.cancel() }
+  private func ended() {
+    if !keepsTimer { state.withLock { $0.timer.take() }?.cancel() }
   }
 
   private func timerCame(_ number: Int) {

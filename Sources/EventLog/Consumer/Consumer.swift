@@ -16,7 +16,7 @@ public final class Consumer: Sendable {
   public let configuration: ConsumerConfiguration
   let broker: Broker
   let state = Mutex(State())
-  let signal = PollSignal()
+  let signal: PollSignal
   /// The commits that are on their way to the disk.
   let commits = CommitTracker()
   let interceptors: ConsumerInterceptors?
@@ -60,6 +60,7 @@ public final class Consumer: Sendable {
     try broker.configuration.validateSession(of: configuration)
     self.broker = broker
     self.configuration = configuration
+    signal = PollSignal(keepsTimer: !broker.context.timekeeper.isManual)
     interceptors = ConsumerInterceptors(configuration.interceptors, broker.context.warn)
     let first = broker.context.time.deadline(in: configuration.autoCommitInterval.milliseconds)
     state.withLock { $0.nextAutoCommit = first }

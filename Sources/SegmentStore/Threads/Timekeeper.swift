@@ -80,7 +80,7 @@ package final class Timekeeper: Sendable {
   }
 
   /// When a manual clock has to stop next.
-  var nextDeadline: Int64? {
+  package var nextDeadline: Int64? {
     state.withLock { $0.timers.last { !$0.isHousekeeping }?.deadline }
   }
 
