@@ -44,13 +44,8 @@ final class PollSignal: AppendWaiter {
   private struct WakeTimer {
     let number: Int
     let deadline: Int64
-    let timekeeper: Timekeeper
     /// Known once it is set.
     var id: UInt64?
-
-    func cancel() {
-      if let id { timekeeper.cancel(id) }
-    }
   }
 
   /// Apart from the rest, because every append to a partition that is read changes it, and few find a sleeper. It is only ever
@@ -58,13 +53,17 @@ final class PollSignal: AppendWaiter {
   private let phase = Atomic(Phase.looking)
   private let state = Mutex(State())
   private let semaphore = Latch.Semaphore()
+  private let timekeeper: Timekeeper
   private let keepsTimer: Bool
 
   /// - Parameter keepsTimer: whether a wait that ended early leaves its timer to the next one. Who moves a clock by hand is to
   ///   see no timers but those that somebody waits for.
-  init(keepsTimer: Bool) { self.keepsTimer = keepsTimer }
+  init(_ timekeeper: Timekeeper, keepsTimer: Bool) {
+    self.timekeeper = timekeeper
+    self.keepsTimer = keepsTimer
+  }
 
-  deinit { state.withLock { $0.timer }?.cancel() }
+  deinit { cancel(state.withLock { $0.timer }) }
 
   /// Ends the wait, or the next one at once.
   func wake() {
@@ -95,10 +94,10 @@ final class PollSignal: AppendWaiter {
 
   /// Waits for `wake`, at most until `deadline` (monotonic milliseconds), or until the task is cancelled. May end without a
   /// reason.
-  func wait(until deadline: Int64?, _ timekeeper: Timekeeper) async {
+  func wait(until deadline: Int64?) async {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        if !begin(.task(SuspendedTask(continuation)), until: deadline, timekeeper) { continuation.resume() }
+        if !begin(.task(SuspendedTask(continuation)), until: deadline) { continuation.resume() }
       }
     } onCancel: {
       wake()
@@ -107,13 +106,13 @@ final class PollSignal: AppendWaiter {
   }
 
   /// The same, blocking this thread.
-  func waitBlocking(until deadline: Int64?, _ timekeeper: Timekeeper) {
-    if begin(.thread(semaphore), until: deadline, timekeeper) { semaphore.wait(milliseconds: nil) }
+  func waitBlocking(until deadline: Int64?) {
+    if begin(.thread(semaphore), until: deadline) { semaphore.wait(milliseconds: nil) }
     ended()
   }
 
   /// Says that somebody waits, and has a timer end it; false where the wait is over already.
-  private func begin(_ sleeper: Sleeper, until deadline: Int64?, _ timekeeper: Timekeeper) -> Bool {
+  private func begin(_ sleeper: Sleeper, until deadline: Int64?) -> Bool {
     let (sleeps, isObserved, isTimed) = state.withLock { state -> (Bool, Bool, Bool) in
       let (sleeps, _) = phase.compareExchange(
         expected: .looking, desired: .sleeping, ordering: .acquiringAndReleasing)
@@ -121,7 +120,7 @@ final class PollSignal: AppendWaiter {
       state.sleeper = sleeper
       return (true, !state.observers.isEmpty, (state.timer?.deadline ?? .max) <= deadline ?? .max)
     }
-    if !isTimed, let deadline { setTimer(deadline, timekeeper) }
+    if !isTimed, let deadline { setTimer(deadline) }
     if isObserved { tellObservers() }
     return sleeps
   }
@@ -135,20 +134,24 @@ final class PollSignal: AppendWaiter {
   }
 
   /// Puts a timer in the place of one that would come too late.
-  private func setTimer(_ deadline: Int64, _ timekeeper: Timekeeper) {
+  private func setTimer(_ deadline: Int64) {
     let (number, old) = state.withLock { state -> (Int, WakeTimer?) in
       state.timersSet += 1
       let old = state.timer
-      state.timer = WakeTimer(number: state.timersSet, deadline: deadline, timekeeper: timekeeper)
+      state.timer = WakeTimer(number: state.timersSet, deadline: deadline)
       return (state.timersSet, old)
     }
-    old?.cancel()
+    cancel(old)
     let id = timekeeper.schedule(at: deadline) { [weak self] in self?.timerCame(number) }
     state.withLock { if $0.timer?.number == number { $0.timer?.id = id } }
   }
 
   private func ended() {
-    if !keepsTimer { state.withLock { $0.timer.take() }?.cancel() }
+    if !keepsTimer { cancel(state.withLock { $0.timer.take() }) }
+  }
+
+  private func cancel(_ timer: WakeTimer?) {
+    if let id = timer?.id { timekeeper.cancel(id) }
   }
 
   private func timerCame(_ number: Int) {

@@ -66,8 +66,7 @@ extension Consumer {
   ///   all else goes to `completion`.
   public func commitAsync(_ completion: (@Sendable ((any Error)?) -> Void)? = nil) throws {
     if completion == nil, interceptors == nil, putIntoWaitingCommit() { return }
-    let order = state.withLock { $0.positions.ids(broker.topicTable) }
-    try enqueueCommit(currentPositions(), order: order, completion)
+    try enqueueCommit(currentPositions(), completion)
   }
 
   /// The short way of a commit of which nobody is told, where the one before it still waits to be written: puts the positions
@@ -88,13 +87,12 @@ extension Consumer {
   public func commitAsync(
     _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: (@Sendable ((any Error)?) -> Void)? = nil
   ) throws {
-    try enqueueCommit(offsets, order: [], completion)
+    try enqueueCommit(offsets, completion)
     state.withLock { $0.hasUncommitted = true }
   }
 
   private func enqueueCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID],
-    _ completion: (@Sendable ((any Error)?) -> Void)?
+    _ offsets: [TopicPartition: OffsetAndMetadata], _ completion: (@Sendable ((any Error)?) -> Void)?
   ) throws(EventLogError) {
     _ = try requireGroup()
     try state.withLock { state throws(EventLogError) in try requireOpen(state) }
@@ -104,7 +102,7 @@ extension Consumer {
     }
     runCommitCallbacks()
     let interceptors = interceptors
-    guard completion != nil || interceptors != nil else { return start(offsets, order: order, isCalled: true, nil) }
+    guard completion != nil || interceptors != nil else { return start(offsets, isCalled: true, nil) }
     let number = state.withLock { state in
       state.callbacks.add { error in
         if error == nil { interceptors?.onCommit(offsets) }
@@ -122,15 +120,14 @@ extension Consumer {
 
   /// Starts a commit, and goes on; whatever becomes of it, `completion` is told, if there is one.
   private func start(
-    _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID] = [], isCalled: Bool,
-    _ completion: (@Sendable (EventLogError?) -> Void)?
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, _ completion: (@Sendable (EventLogError?) -> Void)?
   ) {
     guard !offsets.isEmpty else {
       completion?(nil)
       return
     }
     do throws(EventLogError) {
-      try startCommit(offsets, order: order, isCalled: isCalled, awaitedBy: .another, completion)
+      try startCommit(offsets, isCalled: isCalled, awaitedBy: .another, completion)
     } catch {
       completion?(error)
     }
@@ -247,12 +244,11 @@ extension Consumer {
   /// - Parameters:
   ///   - isCalled: whether the user asked for it, who is told to poll first where the group is dividing its partitions. What
   ///     the consumer commits by itself is what it still has.
-  ///   - order: the partitions as the consumer has them, where these are its positions.
   ///   - waiter: who waits for the completion.
   ///   - completion: nil where nobody is to be told.
   private func startCommit(
-    _ offsets: [TopicPartition: OffsetAndMetadata], order: [PartitionID] = [], isCalled: Bool,
-    awaitedBy waiter: OffsetStore.Waiter, _ completion: (@Sendable (EventLogError?) -> Void)?
+    _ offsets: [TopicPartition: OffsetAndMetadata], isCalled: Bool, awaitedBy waiter: OffsetStore.Waiter,
+    _ completion: (@Sendable (EventLogError?) -> Void)?
   ) throws(EventLogError) {
     let group = try requireGroup()
     let version = broker.groups.version
@@ -281,8 +277,9 @@ extension Consumer {
     if let refusal = fitting.refusal, fitting.offsets.isEmpty { throw refusal }
     let commits = commits
     guard let completion else {
+      let (order, last) = state.withLock { ($0.positions.ids(broker.topicTable), $0.waitingCommit?.commit) }
       let waiting = try broker.offsets.commitInBackground(
-        group, fitting.offsets, order: order, after: state.withLock { $0.waitingCommit?.commit }, commits)
+        group, fitting.offsets, order: order, after: last, commits)
       state.withLock { $0.waitingCommit = (waiting, membership.memberID, membership.generation, version) }
       return
     }

@@ -63,7 +63,7 @@ extension Consumer {
       autoCommitIfDue()
       let now = time.monotonicMilliseconds()
       if let records = try fetch(at: now, since: start, until: end) { return records }
-      await signal.wait(until: nextWake(before: end, now: now, start: start), broker.context.timekeeper)
+      await signal.wait(until: nextWake(before: end, now: now, start: start))
     }
   }
 
@@ -99,7 +99,7 @@ extension Consumer {
       if let records = try fetch(at: now, since: start, until: end, requiresAssignment: true) {
         return interceptors?.onConsume(records) ?? records
       }
-      signal.waitBlocking(until: nextLook(before: end, now: now, start: start), broker.context.timekeeper)
+      signal.waitBlocking(until: nextLook(before: end, now: now, start: start))
       try broker.requireOpen()
     }
   }

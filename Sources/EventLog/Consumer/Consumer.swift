@@ -60,7 +60,8 @@ public final class Consumer: Sendable {
     try broker.configuration.validateSession(of: configuration)
     self.broker = broker
     self.configuration = configuration
-    signal = PollSignal(keepsTimer: !broker.context.timekeeper.isManual)
+    let timekeeper = broker.context.timekeeper
+    signal = PollSignal(timekeeper, keepsTimer: !timekeeper.isManual)
     interceptors = ConsumerInterceptors(configuration.interceptors, broker.context.warn)
     let first = broker.context.time.deadline(in: configuration.autoCommitInterval.milliseconds)
     state.withLock { $0.nextAutoCommit = first }

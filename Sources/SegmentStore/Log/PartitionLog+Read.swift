@@ -237,7 +237,7 @@ extension PartitionLog {
   }
 
   @inline(always)
-  private func check(
+  func check(
     _ header: RecordBatchHeader, at position: Int, _ region: MemoryRegion, _ segment: Segment
   ) throws(EventLogError) {
     let bytes = region.bytes(position..<(position + header.sizeInBytes))
@@ -259,18 +259,13 @@ extension PartitionLog {
     in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64? = nil
   ) throws(EventLogError) -> RecordBatchHeader {
     // Mostly it is one, and the one that is due.
-    if size - position >= RecordBatchHeader.size,
-      let base = contents.region.bytes(position..<(position + RecordBatchHeader.size)).baseAddress
-    {
-      let header = RecordBatchHeader(loadingFrom: base)
-      if RecordBatchCheck.isBatch(header, available: size - position), expected == nil || header.baseOffset == expected
-      {
-        return header
-      }
+    if let header = contents.header(at: position, size: size), expected == nil || header.baseOffset == expected {
+      return header
     }
     return try doubtfulHeader(in: contents, at: position, size: size, segment, expected: expected)
   }
 
+  /// The same, where there is no batch, or not the one that is due: one that follows a gap, or what is wrong.
   private func doubtfulHeader(
     in contents: SegmentContents, at position: Int, size: Int, _ segment: Segment, expected: Int64?
   ) throws(EventLogError) -> RecordBatchHeader {
@@ -347,64 +342,5 @@ extension PartitionLog {
       if segments[middle].baseOffset <= offset { low = middle + 1 } else { high = middle }
     }
     return low == 0 ? nil : segments[low - 1]
-  }
-
-  // MARK: By timestamp
-
-  /// The first record, in the order of offsets, whose timestamp is at least `timestamp`; nil where there is none.
-  package func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
-    do throws(EventLogError) {
-      try waitUntilRecovered()
-      return try despiteRemovals { () throws(EventLogError) in try firstRecord(withTimestamp: timestamp) }
-    } catch {
-      throw error.at(topicPartition)
-    }
-  }
-
-  private func firstRecord(withTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
-    do throws(EventLogError) {
-      for segment in segments {
-        let size = segment.size
-        guard size > 0 else { continue }
-        let contents = try segment.loadedContents(context)
-        // A closed segment's last entry is its largest timestamp; the active one's may lag behind what was appended.
-        if segment !== segments.last, let largest = contents.timeIndex.last?.timestamp, largest < timestamp { continue }
-        let from = contents.relativeOffset(beforeTimestamp: timestamp)
-        var position = contents.checkedPosition(ofRelativeOffset: from, baseOffset: segment.baseOffset, size: size)
-        var expected = position == 0 ? segment.baseOffset : nil
-        while position < size {
-          let header = try header(in: contents, at: position, size: size, segment, expected: expected)
-          expected = header.nextOffset
-          if header.baseOffset >= highWatermark { return nil }
-          if header.maxTimestamp >= timestamp, header.lastOffset >= logStartOffset {
-            let batch = RecordBatchView(region: contents.region, start: position, header: header)
-            if let found = try first(in: batch, from: timestamp) { return found }
-          }
-          position += header.sizeInBytes
-        }
-      }
-      return nil
-    } catch {
-      throw error.at(topicPartition)
-    }
-  }
-
-  private func first(
-    in batch: RecordBatchView, from timestamp: Int64
-  ) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
-    guard batch.hasValidChecksum else {
-      throw EventLogError(
-        .corruptMessage, "the checksum of the batch does not fit its bytes", offset: batch.header.baseOffset)
-    }
-    let isAppendTime = batch.header.attributes.timestampType == .logAppendTime
-    let records = try batch.records()
-    var cursor = records.makeCursor()
-    while cursor.advance() {
-      let time = isAppendTime ? batch.header.maxTimestamp : batch.header.baseTimestamp &+ cursor.record.timestampDelta
-      let offset = batch.header.baseOffset &+ Int64(cursor.record.offsetDelta)
-      if time >= timestamp, offset >= logStartOffset { return (offset, time) }
-    }
-    if cursor.isBroken { throw records.brokenError() }
-    return nil
   }
 }

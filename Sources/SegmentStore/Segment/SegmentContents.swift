@@ -51,11 +51,13 @@ final class SegmentContents: Sendable {
   }
 
   /// The header at `position` of a log of `size` bytes, if one can be there.
+  @inline(always)
   func header(at position: Int, size: Int) -> RecordBatchHeader? {
-    guard position >= 0, position < size, size <= region.count else { return nil }
-    let bytes = region.bytes(position..<(position + min(size - position, RecordBatchHeader.size)))
-    guard case .batch(let header) = RecordBatchCheck.header(bytes, available: size - position) else { return nil }
-    return header
+    guard position >= 0, position <= size - RecordBatchHeader.size, size <= region.count,
+      let base = region.bytes(position..<(position + RecordBatchHeader.size)).baseAddress
+    else { return nil }
+    let header = RecordBatchHeader(loadingFrom: base)
+    return RecordBatchCheck.isBatch(header, available: size - position) ? header : nil
   }
 
   /// The relative offset from which on a batch with a timestamp of at least `timestamp` is to be looked for.

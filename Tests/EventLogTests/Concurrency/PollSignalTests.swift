@@ -12,12 +12,12 @@ struct PollSignalTests {
 
   /// As a poll waits that finds nothing until it is woken, or its time is over.
   private func poll(
-    _ signal: PollSignal, until deadline: Int64, _ timekeeper: Timekeeper, _ isFound: @Sendable () -> Bool
+    _ signal: PollSignal, until deadline: Int64, _ isFound: @Sendable () -> Bool
   ) async {
     while true {
       signal.reset()
       if isFound() || Task.isCancelled || time.monotonic.load(ordering: .acquiring) >= deadline { return }
-      await signal.wait(until: deadline, timekeeper)
+      await signal.wait(until: deadline)
     }
   }
 
@@ -31,11 +31,11 @@ struct PollSignalTests {
   func model(keepsTimer: Bool, seed: UInt64) async throws {
     var random = SplitMix(seed: seed)
     let timekeeper = Timekeeper(time: .manual(time))
-    let signal = PollSignal(keepsTimer: keepsTimer)
+    let signal = PollSignal(timekeeper, keepsTimer: keepsTimer)
     for _ in 0..<200 {
       let deadline = now + Int64.random(in: 1...50, using: &random)
       let isFound = Flag()
-      async let end: Void = poll(signal, until: deadline, timekeeper) { isFound.value }
+      async let end: Void = poll(signal, until: deadline) { isFound.value }
       await isWaiting(signal)
       if !keepsTimer { #expect(timekeeper.nextDeadline == deadline, "seed \(seed)") }
       if Bool.random(using: &random) {
@@ -56,8 +56,8 @@ struct PollSignalTests {
   func gone() async {
     let timekeeper = Timekeeper(time: .manual(time))
     do {
-      let signal = PollSignal(keepsTimer: true)
-      async let end: Void = signal.wait(until: 1_000, timekeeper)
+      let signal = PollSignal(timekeeper, keepsTimer: true)
+      async let end: Void = signal.wait(until: 1_000)
       await isWaiting(signal)
       signal.wake()
       await end
@@ -70,10 +70,10 @@ struct PollSignalTests {
   @Test("ends the wait of a task that is cancelled, before or while it waits", arguments: [true, false])
   func cancelled(before: Bool) async {
     let timekeeper = Timekeeper(time: .manual(time))
-    let signal = PollSignal(keepsTimer: true)
+    let signal = PollSignal(timekeeper, keepsTimer: true)
     let task = Task {
       if before { while !Task.isCancelled { await Task.yield() } }
-      await signal.wait(until: nil, timekeeper)
+      await signal.wait(until: nil)
     }
     if !before { await isWaiting(signal) }
     task.cancel()
