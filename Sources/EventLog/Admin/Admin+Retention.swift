@@ -41,7 +41,7 @@ extension Admin {
     var results: [TopicPartition: Result<[DeletableSegment], EventLogError>] = [:]
     for topic in try resolve(topics) {
       let configuration = TopicConfigs.logConfiguration(topic.configs, defaults: broker.configuration.topicDefaults)
-      for (number, partition) in topic.partitions.enumerated() {
+      for (number, partition) in topic.allPartitions().enumerated() {
         let topicPartition = TopicPartition(topic.name, number)
         do throws(EventLogError) {
           let expired: [ExpiredSegment]
@@ -72,7 +72,7 @@ extension Admin {
     let chosen = try resolve(topics)
     var results = broker.applyRetention(to: chosen).mapValues { $0.map { $0.map(DeletableSegment.init) } }
     for topic in chosen {
-      for case .offline(let partition, let error) in topic.partitions { results[partition] = .failure(error) }
+      for case .offline(let partition, let error) in topic.allPartitions() { results[partition] = .failure(error) }
     }
     return results
   }

@@ -49,7 +49,7 @@ extension Admin {
     let space = try? VolumeSpace(of: broker.path)
     var replicas: [TopicPartition: ReplicaInfo] = [:]
     for topic in broker.topicTable.all() {
-      for (number, partition) in topic.partitions.enumerated() {
+      for (number, partition) in topic.allPartitions().enumerated() {
         let topicPartition = TopicPartition(topic.name, number)
         let directory = broker.path + "/" + topicPartition.description
         let end = (try? partition.logEndOffset()) ?? 0

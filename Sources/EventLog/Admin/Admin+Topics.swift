@@ -147,7 +147,7 @@ extension Admin {
   private func describe(_ topic: Topic) -> TopicDescription {
     TopicDescription(
       name: topic.name, id: topic.id.text,
-      partitions: topic.partitions.enumerated().map { describe($1, number: $0) }, configs: topic.configs)
+      partitions: topic.allPartitions().enumerated().map { describe($1, number: $0) }, configs: topic.configs)
   }
 
   private func describe(_ partition: Partition, number: Int) -> PartitionDescription {

@@ -112,7 +112,7 @@ extension Admin {
   ) throws(EventLogError) -> [HangingTransaction] {
     var found: [HangingTransaction] = []
     for topic in broker.topicTable.all() {
-      for (number, partition) in topic.partitions.enumerated() {
+      for (number, partition) in topic.allPartitions().enumerated() {
         let topicPartition = TopicPartition(topic.name, number)
         if let partitions, !partitions.contains(topicPartition) { continue }
         switch partition {

@@ -11,10 +11,8 @@ extension Broker {
     try checkpointing.withLock { _ throws(EventLogError) in
       var checkpoints: [PartitionID: StoredCheckpoint] = [:]
       for topic in topicTable.all() {
-        for (number, partition) in topic.partitions.enumerated() {
-          if case .log(let log) = partition {
-            checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
-          }
+        for (number, log) in topic.logsInUse {
+          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
         }
       }
       try metadata.save(checkpoints)
@@ -25,7 +23,7 @@ extension Broker {
   /// costs no more than a look; without it a recovery would go over all that was ever written to the active segment.
   private func checkpointRegularly() {
     for topic in topicTable.all() {
-      for case .log(let log) in topic.partitions {
+      for (_, log) in topic.logsInUse {
         do throws(EventLogError) { try log.flushSinceLastCheckpoint() } catch { context.warn(error) }
       }
     }
@@ -56,8 +54,7 @@ extension Broker {
         defer { ticking.end() }
         guard let broker = broker.value else { return }
         for topic in broker.topicTable.all() {
-          for partition in topic.partitions {
-            guard case .log(let log) = partition else { continue }
+          for (_, log) in topic.logsInUse {
             do throws(EventLogError) { try log.flushIfDue() } catch { context.warn(error) }
           }
         }

@@ -31,7 +31,7 @@ extension Broker {
   }
 
   private func refuseUnlessEmpty(_ topicPartition: TopicPartition) throws(EventLogError) {
-    guard let topic = topicTable.find(topicPartition.topic), topicPartition.partition < topic.partitions.count else {
+    guard let topic = topicTable.find(topicPartition.topic), topicPartition.partition < topic.partitionCount else {
       return
     }
     let log = try topic.partition(topicPartition.partition).log()
@@ -52,7 +52,7 @@ extension Broker {
       _ = try createTopic(topicPartition.topic, partitions: needed, configs: [:], id: isTaken ? nil : id)
       return
     }
-    if topic.partitions.count < needed { try addPartitions(topic.name, to: needed) }
+    if topic.partitionCount < needed { try addPartitions(topic.name, to: needed) }
   }
 
   private func install(
@@ -79,8 +79,8 @@ extension Broker {
           logEndOffset: summary.logEndOffset), wasClean: true, context: context)
       // Its producers' ids must not be given to others.
       if let last = log.producers().last { try producerIDs.skip(to: last.producerID) }
-      var partitions = topic.partitions
-      partitions[topicPartition.partition] = .log(log)
+      var partitions = topic.hosted
+      partitions[topicPartition.partition] = .online(log)
       topicTable.put(Topic(id: topic.id, name: topic.name, partitions: partitions, configs: topic.configs))
     }
   }

@@ -19,7 +19,7 @@ extension Broker {
     context.maintenanceThread.shutDown()
     let reason = EventLogError(.illegalState, "the broker was killed")
     for topic in topicTable.all() {
-      for case .log(let log) in topic.partitions { log.abandon(reason) }
+      for case .online(let hosted) in topic.hosted { hosted.close(reason)?.abandon(reason) }
     }
     offsets.shutDown()
     try? metadata.close()

@@ -40,17 +40,17 @@ extension Broker {
       let new = TopicMetadata(
         id: id, name: name, partitions: count, configs: configs, createdAt: context.time.wallMilliseconds())
       try metadata.createTopic(new)
-      var made: [Partition] = []
+      var made: [PartitionLog] = []
       do throws(EventLogError) {
-        for number in 0..<count { made.append(.log(try makeLog(name, number, id, configs))) }
+        for number in 0..<count { made.append(try makeLog(name, number, id, configs)) }
       } catch {
         // As if it had never been: what was made goes, and the name is free again.
-        for case .log(let log) in made { removeFiles(of: log, because: error) }
+        for log in made { removeFiles(of: log, because: error) }
         try? metadata.markDeleting(id)
         forget(new, &unfinished)
         throw error
       }
-      let topic = Topic(id: id, name: name, partitions: made, configs: configs)
+      let topic = Topic(id: id, name: name, partitions: made.map(HostedPartition.online), configs: configs)
       topicTable.put(topic)
       groups.topicsChanged([name])
       return topic
@@ -83,22 +83,22 @@ extension Broker {
   func addPartitions(_ name: String, to count: Int, validateOnly: Bool = false) throws(EventLogError) {
     try topicChanges.withLock { unfinished throws(EventLogError) in
       let topic = try topic(name)
-      guard count > topic.partitions.count, count <= 100_000 else {
+      guard count > topic.partitionCount, count <= 100_000 else {
         throw EventLogError(
           .invalidPartitions,
-          "the topic has \(topic.partitions.count) partitions; their number can only grow, to at "
+          "the topic has \(topic.partitionCount) partitions; their number can only grow, to at "
             + "most 100000", topic: name)
       }
       if validateOnly { return }
       try takeBackPartitions(of: topic, &unfinished)
       // From here on, a directory of one of these names is this topic's.
-      for number in topic.partitions.count..<count { try requireFree(TopicPartition(name, number)) }
+      for number in topic.partitionCount..<count { try requireFree(TopicPartition(name, number)) }
       // The decision first: after a crash the opening makes what is missing, where directories that no topic owns would
       // be in the way of the next try.
       try metadata.setPartitions(count, of: topic.id)
       var added: [PartitionLog] = []
       do throws(EventLogError) {
-        for number in topic.partitions.count..<count {
+        for number in topic.partitionCount..<count {
           added.append(try makeLog(name, number, topic.id, topic.configs))
         }
       } catch {
@@ -107,7 +107,7 @@ extension Broker {
         do throws(EventLogError) { try takeBackPartitions(of: topic, &unfinished) } catch { context.warn(error) }
         throw error
       }
-      let partitions = topic.partitions + added.map(Partition.log)
+      let partitions = topic.hosted + added.map(HostedPartition.online)
       topicTable.put(Topic(id: topic.id, name: name, partitions: partitions, configs: topic.configs))
       groups.topicsChanged([name])
     }
@@ -116,8 +116,8 @@ extension Broker {
   /// Removes what an attempt to add partitions left, and then its decision.
   private func takeBackPartitions(of topic: Topic, _ unfinished: inout UnfinishedTopics) throws(EventLogError) {
     guard let count = unfinished.grown[topic.id] else { return }
-    try Self.removeDirectories(topic.name, topic.partitions.count..<count, in: path, context.fileSystem)
-    try metadata.setPartitions(topic.partitions.count, of: topic.id)
+    try Self.removeDirectories(topic.name, topic.partitionCount..<count, in: path, context.fileSystem)
+    try metadata.setPartitions(topic.partitionCount, of: topic.id)
     unfinished.grown[topic.id] = nil
   }
 
@@ -129,7 +129,7 @@ extension Broker {
       topicTable.remove(topic)
       offsets.forget(topic.id)
       let reason = EventLogError(.unknownTopicOrPartition, "the topic was deleted", topic: name)
-      for (number, partition) in topic.partitions.enumerated() {
+      for (number, partition) in topic.allPartitions().enumerated() {
         switch partition {
         case .log(let log): removeFiles(of: log, because: reason)
         case .offline:
@@ -139,7 +139,7 @@ extension Broker {
         }
       }
       groups.topicsChanged([name])
-      let count = max(topic.partitions.count, unfinished.grown.removeValue(forKey: topic.id) ?? 0)
+      let count = max(topic.partitionCount, unfinished.grown.removeValue(forKey: topic.id) ?? 0)
       let old = TopicMetadata(id: topic.id, name: name, partitions: count, configs: topic.configs, createdAt: 0)
       forget(old, &unfinished)
     }
@@ -189,9 +189,9 @@ extension Broker {
       configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
       if validateOnly { return }
       try metadata.setConfigs(configs, of: topic.id)
-      topicTable.put(Topic(id: topic.id, name: name, partitions: topic.partitions, configs: configs))
+      topicTable.put(Topic(id: topic.id, name: name, partitions: topic.hosted, configs: configs))
       let log = TopicConfigs.logConfiguration(configs, defaults: configuration.topicDefaults)
-      for case .log(let partition) in topic.partitions { partition.update(log) }
+      for case .online(let hosted) in topic.hosted { hosted.update(log) }
     }
   }
 

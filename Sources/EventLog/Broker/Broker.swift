@@ -111,7 +111,8 @@ public final class Broker: Sendable {
       scheduleCheckpoint()
       watchDiskBudget()
       scheduleRetention()
-      cleaner.checkCheckpoints(ownedLogs().map(\.log))
+      // What was left untouched was not cut.
+      for topic in opened.topics { cleaner.checkCheckpoints(topic.logsInUse.map(\.log)) }
       scheduleCleaner()
       Self.scheduleOffsetExpiration(WeakBroker(self), context, every: configuration.offsetsRetentionCheckInterval)
       Self.scheduleProducerExpiration(WeakBroker(self), context, every: configuration.producerIDExpirationCheckInterval)
@@ -174,13 +175,16 @@ public final class Broker: Sendable {
     var failure: EventLogError?
     var checkpoints: [PartitionID: StoredCheckpoint] = [:]
     for topic in topicTable.all() {
-      for (number, partition) in topic.partitions.enumerated() {
-        guard case .log(let log) = partition else {
-          if case .offline(_, let error) = partition { failure = failure ?? error }
-          continue
-        }
+      for (number, hosted) in topic.hosted.enumerated() {
         do throws(EventLogError) {
-          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(try log.close())
+          switch hosted {
+          case .online(let hosted):
+            // What nobody has used is as it was noted down the last time.
+            guard let log = hosted.close(Self.closedError) else { continue }
+            checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(try log.close())
+          case .offline(_, let error): throw error
+          case .reader: continue
+          }
         } catch {
           failure = failure ?? error
         }
@@ -211,9 +215,9 @@ public final class Broker: Sendable {
   private func noteFiles(in checkpoints: inout [PartitionID: StoredCheckpoint]) {
     let settledTime = CleanShutdown.settledTime()
     for topic in topicTable.all() {
-      for (number, partition) in topic.partitions.enumerated() {
+      for (number, log) in topic.logsInUse {
         let id = PartitionID(topic.id, number)
-        guard case .log(let log) = partition, checkpoints[id]?.logEndOffset != nil else { continue }
+        guard checkpoints[id]?.logEndOffset != nil else { continue }
         checkpoints[id]?.cleanShutdown = log.cleanShutdown(settledTime: settledTime)?.bytes
       }
     }
@@ -225,8 +229,10 @@ public final class Broker: Sendable {
   func markClosed() -> Bool { !isClosed.exchange(true, ordering: .acquiringAndReleasing) }
 
   func requireOpen() throws(EventLogError) {
-    guard !isClosed.load(ordering: .acquiring) else { throw EventLogError(.illegalState, "the broker is closed") }
+    guard !isClosed.load(ordering: .acquiring) else { throw Self.closedError }
   }
+
+  private static var closedError: EventLogError { EventLogError(.illegalState, "the broker is closed") }
 
   func requireWritable() throws(EventLogError) {
     guard !isReadOnly else {
@@ -273,7 +279,7 @@ public final class Broker: Sendable {
         guard let broker = broker.value else { return }
         broker.transactions.expireIDs()
         for topic in broker.topicTable.all() {
-          for case .log(let log) in topic.partitions { log.expireProducers() }
+          for (_, log) in topic.logsInUse { log.expireProducers() }
         }
       }
       scheduleProducerExpiration(broker, context, every: interval)

@@ -154,7 +154,7 @@ struct BrokerOpening {
     let configurations = Dictionary(
       topics.map { ($0.id, TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)) }
     ) { first, _ in first }
-    let opened = Mutex([Partition?](repeating: nil, count: all.count))
+    let opened = Mutex([HostedPartition?](repeating: nil, count: all.count))
     Parallel.forEach(all.count, threads: threads) { index in
       let (topic, id, number) = all[index]
       guard let log = configurations[topic.id] else { return }
@@ -175,7 +175,7 @@ struct BrokerOpening {
   private func syncBehind(_ topics: [Topic]) {
     var logs: [PartitionLog] = []
     for topic in topics {
-      for case .log(let log) in topic.partitions where log.isRecovering { logs.append(log) }
+      for (_, log) in topic.logsInUse where log.isRecovering { logs.append(log) }
     }
     guard !logs.isEmpty else { return }
     context.syncThreads.submit { [logs, context] in
@@ -188,13 +188,20 @@ struct BrokerOpening {
   private func open(
     _ topicPartition: TopicPartition, _ topicID: String, _ log: LogConfiguration, _ stored: StoredCheckpoint?,
     wasClean: Bool
-  ) -> Partition {
+  ) -> HostedPartition {
+    let directory = path + "/" + topicPartition.description
+    let checkpoint = stored?.forLog ?? PartitionCheckpoint()
     do throws(EventLogError) {
-      return .log(
+      if wasClean,
+        let untouched = try UntouchedLog(
+          topicPartition, directory: directory, configuration: log, checkpoint: checkpoint, context: context)
+      {
+        return .online(HostedLog(untouched))
+      }
+      return .online(
         try PartitionLog(
-          topicPartition, directory: path + "/" + topicPartition.description, topicID: topicID, configuration: log,
-          checkpoint: stored?.forLog ?? PartitionCheckpoint(), wasClean: wasClean && stored?.logEndOffset != nil,
-          context: context))
+          topicPartition, directory: directory, topicID: topicID, configuration: log, checkpoint: checkpoint,
+          wasClean: wasClean && checkpoint.logEndOffset != nil, context: context))
     } catch {
       context.warn(error)
       return .offline(topicPartition, error)
@@ -202,7 +209,7 @@ struct BrokerOpening {
   }
 
   private func warnOfUnknownDirectories(_ names: [String], _ topics: [Topic]) {
-    let counts = Dictionary(topics.map { ($0.name, $0.partitions.count) }) { first, _ in first }
+    let counts = Dictionary(topics.map { ($0.name, $0.partitionCount) }) { first, _ in first }
     for name in names {
       guard let partition = TopicName.parse(directory: name), partition.partition >= counts[partition.topic] ?? 0 else {
         continue
@@ -222,8 +229,7 @@ struct BrokerOpening {
   ) throws(EventLogError) {
     var ends: [PartitionID: (TopicPartition, Int64)] = [:]
     for topic in topics {
-      for (number, partition) in topic.partitions.enumerated() {
-        guard case .log(let log) = partition, !wasClean || log.wasTruncated else { continue }
+      for (number, log) in topic.logsInUse where !wasClean || log.wasTruncated {
         ends[PartitionID(topic.id, number)] = (log.topicPartition, log.logEndOffset)
       }
     }

@@ -6,18 +6,31 @@ internal import SegmentStore
 final class Topic: Sendable {
   let id: TopicID
   let name: String
-  let partitions: [Partition]
+  let hosted: [HostedPartition]
   /// The configurations that differ from the defaults.
   let configs: [String: String]
   /// The logs among the partitions, at hand for the producers.
-  private let logs: [PartitionLog?]
+  private let logs: [HostedLog?]
 
-  init(id: TopicID, name: String, partitions: [Partition], configs: [String: String]) {
+  init(id: TopicID, name: String, partitions: [HostedPartition], configs: [String: String]) {
     self.id = id
     self.name = name
-    self.partitions = partitions
+    hosted = partitions
     self.configs = configs
-    logs = partitions.map { if case .log(let log) = $0 { log } else { nil } }
+    logs = partitions.map { if case .online(let log) = $0 { log } else { nil } }
+  }
+
+  var partitionCount: Int { hosted.count }
+
+  /// All partitions, to be used: their logs are made where they are not yet.
+  func allPartitions() -> [Partition] {
+    hosted.enumerated().map { number, hosted in hosted.partition(TopicPartition(name, number)) }
+  }
+
+  /// The logs that somebody has used since the broker was opened, or that had to be opened then: all that there can be something
+  /// to do about.
+  var logsInUse: some Sequence<(number: Int, log: PartitionLog)> {
+    logs.indices.lazy.compactMap { [logs] number in logs[number]?.logIfUsed.map { (number, $0) } }
   }
 
   /// The log of a partition, to append to.
@@ -25,26 +38,24 @@ final class Topic: Sendable {
   /// - Throws: as `partition`, and as `Partition.log`.
   @inline(always)
   func log(_ number: Int) throws(EventLogError) -> PartitionLog {
-    if let log = logIfPresent(number) { return log }
+    if number >= 0, number < logs.count, let log = logs[number]?.logIfUsed { return log }
     return try partition(number).log()
   }
 
-  @inline(always)
-  func logIfPresent(_ number: Int) -> PartitionLog? {
-    number >= 0 && number < logs.count ? logs[number] : nil
-  }
+  /// What `configs` and the defaults come to; nil where this process does not own the topic.
+  var logConfiguration: LogConfiguration? { logs.lazy.compactMap { $0?.configuration }.first }
 
   /// - Throws: `unknownTopicOrPartition` for a number that the topic does not have, `illegalArgument` for a negative one.
   func partition(_ number: Int) throws(EventLogError) -> Partition {
     guard number >= 0 else {
       throw EventLogError(.illegalArgument, "a partition's number can't be negative", topic: name, partition: number)
     }
-    guard number < partitions.count else {
+    guard number < hosted.count else {
       throw EventLogError(
-        .unknownTopicOrPartition, "the topic has \(partitions.count) partitions, counted from 0", topic: name,
+        .unknownTopicOrPartition, "the topic has \(hosted.count) partitions, counted from 0", topic: name,
         partition: number)
     }
-    return partitions[number]
+    return hosted[number].partition(TopicPartition(name, number))
   }
 }
 

@@ -36,7 +36,7 @@ final class TopicTable: Sendable {
 
   /// All topics, with their numbers of partitions.
   func partitionCounts() -> [String: Int] {
-    state.withLock { $0.byName.mapValues(\.partitions.count) }
+    state.withLock { $0.byName.mapValues(\.partitionCount) }
   }
 
   func put(_ topic: Topic) {

@@ -50,7 +50,7 @@ struct PartitionPositions {
     var found: [PartitionID] = []
     for slot in slots.indices {
       let partition = slots[slot].topicPartition
-      guard let topic = topics.find(partition.topic), partition.partition < topic.partitions.count else { return [] }
+      guard let topic = topics.find(partition.topic), partition.partition < topic.partitionCount else { return [] }
       found.append(PartitionID(topic.id, partition.partition))
     }
     ids = (version, found)

@@ -180,8 +180,8 @@ extension OffsetStore {
   }
 
   private func log(_ id: PartitionID) -> PartitionLog? {
-    guard let name = topics.name(of: id.topic), let topic = topics.find(name), id.partition < topic.partitions.count,
-      case .log(let log) = topic.partitions[id.partition]
+    guard let name = topics.name(of: id.topic), let topic = topics.find(name), id.partition < topic.partitionCount,
+      case .log(let log)? = try? topic.partition(id.partition)
     else { return nil }
     return log
   }

@@ -199,7 +199,7 @@ public final class Producer: Sendable {
   }
 
   private func choose(_ route: Route, _ record: Record) throws(EventLogError) -> Int {
-    let count = route.topic.partitions.count
+    let count = route.topic.partitionCount
     if let partitioner = configuration.partitioner {
       let choice = partitioner.partition(
         topic: route.topic.name, key: record.key, value: record.value, partitionCount: count)
@@ -270,10 +270,7 @@ public final class Producer: Sendable {
     await accumulator.flush()
     if configuration.acks == .all {
       let logs = routes.withLock { Array($0.byName.values) }.flatMap { route in
-        route.topic.partitions.compactMap { partition -> PartitionLog? in
-          guard case .log(let log) = partition else { return nil }
-          return log
-        }
+        route.topic.logsInUse.map(\.log)
       }
       let told = OneShot<Void>()
       // A failure is told to those who sent; here it only ends the waiting.

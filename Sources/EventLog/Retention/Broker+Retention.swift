@@ -13,7 +13,7 @@ extension Broker {
 
   func ownedLogs(of topics: [Topic]? = nil) -> [OwnedLog] {
     (topics ?? topicTable.all()).flatMap { topic in
-      topic.partitions.enumerated().compactMap { number, partition in
+      topic.allPartitions().enumerated().compactMap { number, partition in
         if case .log(let log) = partition { OwnedLog(id: PartitionID(topic.id, number), log: log) } else { nil }
       }
     }

@@ -42,7 +42,7 @@ final class LogCleanerManager: Sendable {
   }
 
   /// Drops what is known of logs that end before it: they were cut, and what comes next was not cleaned.
-  func checkCheckpoints(_ logs: [PartitionLog]) {
+  func checkCheckpoints(_ logs: some Sequence<PartitionLog>) {
     for log in logs {
       guard let known = checkpoints[log.topicPartition], known > log.logEndOffset else { continue }
       do throws(EventLogError) { try checkpoints.forget(log.topicPartition) } catch { context.warn(error) }
@@ -165,6 +165,6 @@ extension Broker {
 
   /// Whether there is anything that the cleaner's thread could have to do.
   private var hasCompactedTopics: Bool {
-    topicTable.all().contains { topic in topic.logIfPresent(0)?.configuration.isCompacted ?? false }
+    topicTable.all().contains { topic in topic.logConfiguration?.isCompacted ?? false }
   }
 }

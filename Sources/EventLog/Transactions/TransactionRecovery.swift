@@ -84,8 +84,7 @@ struct TransactionRecovery {
   private func openTransactions(_ topics: [Topic]) -> [Int64: [Open]] {
     var open: [Int64: [Open]] = [:]
     for topic in topics {
-      for (number, partition) in topic.partitions.enumerated() {
-        guard case .log(let log) = partition, log.hasOpenTransactions else { continue }
+      for (number, log) in topic.logsInUse where log.hasOpenTransactions {
         for producer in log.producers() {
           guard let start = producer.transactionStart else { continue }
           open[producer.producerID, default: []].append(
@@ -99,8 +98,8 @@ struct TransactionRecovery {
   private func offlinePartitions(_ topics: [Topic]) -> Set<PartitionID> {
     var offline: Set<PartitionID> = []
     for topic in topics {
-      for (number, partition) in topic.partitions.enumerated() {
-        if case .offline = partition { offline.insert(PartitionID(topic.id, number)) }
+      for (number, hosted) in topic.hosted.enumerated() {
+        if case .offline = hosted { offline.insert(PartitionID(topic.id, number)) }
       }
     }
     return offline

@@ -8,7 +8,7 @@ struct LogLoader {
   let checkpoint: PartitionCheckpoint
   let configuration: LogConfiguration
   /// Whether the partition was closed in order, so that the checkpoint's log end can be believed once it is seen.
-  var wasClean: Bool
+  let wasClean: Bool
 
   struct Result {
     var segments: [Segment]
@@ -24,8 +24,6 @@ struct LogLoader {
     var isIndexDirty = false
     /// False where `activeIndex` has to be loaded before the first append.
     var isIndexLoaded = true
-    /// The current leader epoch, where no file has to be asked for it.
-    var leaderEpoch: Int32?
     /// Everything below it is on the disk, and nothing from it on may be shown before a sync; nil where that is everything.
     var durableOffset: Int64?
     /// What the recovery knows of the segments that it went over, by their base offsets.

@@ -96,66 +96,64 @@ package final class PartitionLog: Sendable {
   /// - Parameters:
   ///   - checkpoint: what the metadata store knows of it.
   ///   - wasClean: whether the store was closed in order.
-  package init(
+  package convenience init(
     _ topicPartition: TopicPartition, directory: String, topicID: String, configuration: LogConfiguration,
     checkpoint: PartitionCheckpoint, wasClean: Bool, context: StoreContext
   ) throws(EventLogError) {
-    self.topicPartition = topicPartition
-    self.directory = directory
-    self.context = context
     do throws(EventLogError) {
-      var loader = LogLoader(
+      let fileSystem = context.fileSystem
+      let isNew = try PartitionDirectory.prepare(directory, topicID: topicID, fileSystem)
+      let loader = LogLoader(
         context: context, directory: directory, checkpoint: checkpoint, configuration: configuration,
-        wasClean: wasClean)
-      let isNew: Bool
-      let loaded: LogLoader.Result
-      if let untouched = try loader.loadUntouched() {
-        (isNew, loaded) = (false, untouched)
-      } else {
-        isNew = try PartitionDirectory.prepare(directory, topicID: topicID, context.fileSystem)
-        loader.wasClean = wasClean && !isNew
-        loaded = try loader.load()
-      }
-      guard let last = loaded.segments.last else {
-        throw EventLogError(.storageError, "the log has no segment", file: directory)
-      }
-      wasTruncated = loaded.wasTruncated
-      let leaderEpoch: Int32
-      if let known = loaded.leaderEpoch {
-        leaderEpoch = known
-      } else {
-        leaderEpoch = try Self.beginEpoch(
-          directory, at: loaded.nextOffset, isNewLeader: !wasClean, seen: loaded.epochs, context.fileSystem)
-      }
-      let durableOffset = loaded.durableOffset.map { min(max($0, loaded.logStartOffset), loaded.nextOffset) }
-      segmentList = Mutex(loaded.segments)
-      endOffset = Atomic(loaded.nextOffset)
-      foundEnd = loaded.nextOffset
-      visibleOffset = Atomic(durableOffset ?? loaded.nextOffset)
-      syncedOffset = Atomic(durableOffset ?? loaded.nextOffset)
-      startOffset = Atomic(loaded.logStartOffset)
-      recoveredEnd = Atomic(durableOffset == nil ? .min : loaded.nextOffset)
-      firstUnstable = Atomic(loaded.producers.firstUnstable)
-      abortedCount = Atomic(loaded.segments.reduce(0) { $0 + $1.abortedCount })
-      flushInterval = Atomic(configuration.flushMessages)
-      overridesCompression = Atomic(configuration.compression != nil)
-      let active = ActiveSegment(
-        segment: last, index: loaded.activeIndex, firstBatchTimestamp: loaded.firstBatchTimestamp,
-        rollJitter: Self.jitter(configuration, topicPartition, context.random), position: last.size,
-        reserved: last.size, synced: durableOffset == nil ? last.size : 0,
-        isIndexDirty: loaded.isIndexDirty, isIndexLoaded: loaded.isIndexLoaded)
-      // Everything that is there was synced before, by the clean stop or by the recovery; or is shown once it is.
-      state = Mutex(
-        State(
-          configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
-          durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset, producers: loaded.producers,
-          snapshotOffset: loaded.snapshotOffset,
-          hasNewNames: isNew || loaded.nextOffset == last.baseOffset,
-          lastFlush: context.time.monotonicMilliseconds()))
-      context.diskBudget.add(loaded.segments.reduce(0) { $0 + Int64($1.size) })
+        wasClean: wasClean && !isNew)
+      let loaded = try loader.load()
+      let leaderEpoch = try Self.beginEpoch(
+        directory, at: loaded.nextOffset, isNewLeader: !wasClean, seen: loaded.epochs, fileSystem)
+      try self.init(
+        topicPartition, directory: directory, configuration: configuration, loaded, leaderEpoch: leaderEpoch,
+        hasNewNames: isNew, context: context)
+      context.diskBudget.add(sizeInBytes)
     } catch {
       throw error.at(topicPartition)
     }
+  }
+
+  /// - Parameter hasNewNames: whether the directory was made, and its name is not on the disk yet.
+  init(
+    _ topicPartition: TopicPartition, directory: String, configuration: LogConfiguration, _ loaded: LogLoader.Result,
+    leaderEpoch: Int32, hasNewNames: Bool, context: StoreContext
+  ) throws(EventLogError) {
+    guard let last = loaded.segments.last else {
+      throw EventLogError(.storageError, "the log has no segment", file: directory)
+    }
+    self.topicPartition = topicPartition
+    self.directory = directory
+    self.context = context
+    wasTruncated = loaded.wasTruncated
+    let durableOffset = loaded.durableOffset.map { min(max($0, loaded.logStartOffset), loaded.nextOffset) }
+    segmentList = Mutex(loaded.segments)
+    endOffset = Atomic(loaded.nextOffset)
+    foundEnd = loaded.nextOffset
+    visibleOffset = Atomic(durableOffset ?? loaded.nextOffset)
+    syncedOffset = Atomic(durableOffset ?? loaded.nextOffset)
+    startOffset = Atomic(loaded.logStartOffset)
+    recoveredEnd = Atomic(durableOffset == nil ? .min : loaded.nextOffset)
+    firstUnstable = Atomic(loaded.producers.firstUnstable)
+    abortedCount = Atomic(loaded.segments.reduce(0) { $0 + $1.abortedCount })
+    flushInterval = Atomic(configuration.flushMessages)
+    overridesCompression = Atomic(configuration.compression != nil)
+    let active = ActiveSegment(
+      segment: last, index: loaded.activeIndex, firstBatchTimestamp: loaded.firstBatchTimestamp,
+      rollJitter: Self.jitter(configuration, topicPartition, context.random), position: last.size,
+      reserved: last.size, synced: durableOffset == nil ? last.size : 0,
+      isIndexDirty: loaded.isIndexDirty, isIndexLoaded: loaded.isIndexLoaded)
+    // Everything that is there was synced before, by the clean stop or by the recovery; or is shown once it is.
+    state = Mutex(
+      State(
+        configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
+        durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset, producers: loaded.producers,
+        snapshotOffset: loaded.snapshotOffset, hasNewNames: hasNewNames || loaded.nextOffset == last.baseOffset,
+        lastFlush: context.time.monotonicMilliseconds()))
   }
 
   deinit {

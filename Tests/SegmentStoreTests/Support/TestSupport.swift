@@ -44,9 +44,17 @@ struct TestLog {
   }
 
   func open(_ checkpoint: PartitionCheckpoint = .init(), wasClean: Bool = false) throws -> PartitionLog {
-    try PartitionLog(
+    if wasClean, let untouched = try untouched(checkpoint) { return try untouched.makeLog() }
+    return try PartitionLog(
       TopicPartition("t", 0), directory: directory, topicID: "KJpvEw0zRGiHMBFLkACnpQ", configuration: configuration,
       checkpoint: checkpoint, wasClean: wasClean, context: context)
+  }
+
+  /// The log by the record of its last stop, if that is what is there.
+  func untouched(_ checkpoint: PartitionCheckpoint) throws -> UntouchedLog? {
+    try UntouchedLog(
+      TopicPartition("t", 0), directory: directory, configuration: configuration, checkpoint: checkpoint,
+      context: context)
   }
 
   var activeFile: String {

@@ -1,0 +1,115 @@
+package import RecordFormat
+
+/// A log whose files nobody touched since it was closed in order. Two looks at the disk say so, where opening it takes forty
+/// system calls; all else is in the record of that stop. So it need not be made before somebody uses it, and many partitions
+/// open quickly.
+package struct UntouchedLog: Sendable {
+  package let topicPartition: TopicPartition
+  package var configuration: LogConfiguration
+  private let context: StoreContext
+  private let directory: String
+  private let logStartOffset: Int64
+  /// The offset that the next record gets.
+  package let logEndOffset: Int64
+  private let record: CleanShutdown
+
+  /// Nil where there is no record of a clean stop, or where it is not what is there. Else its bytes are counted among those of all
+  /// logs from now on.
+  ///
+  /// - Parameter checkpoint: of a stop after which nobody had the store open.
+  package init?(
+    _ topicPartition: TopicPartition, directory: String, configuration: LogConfiguration,
+    checkpoint: PartitionCheckpoint, context: StoreContext
+  ) throws(EventLogError) {
+    let fileSystem = context.fileSystem
+    do throws(EventLogError) {
+      guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown, let first = record.segments.first,
+        let last = record.segments.last, let status = try fileSystem.status(directory), status.kind == .directory,
+        status.modifiedNanoseconds == record.directoryModified,
+        let log = try fileSystem.status(SegmentFiles(directory: directory, baseOffset: last.baseOffset).log),
+        log.kind == .file, log.size == last.size, log.modifiedNanoseconds == record.logModified, log.linkCount == 1
+      else { return nil }
+      self.topicPartition = topicPartition
+      self.configuration = configuration
+      self.context = context
+      self.directory = directory
+      logStartOffset = max(checkpoint.logStartOffset, first.baseOffset)
+      logEndOffset = end
+      self.record = record
+      context.diskBudget.add(record.segments.reduce(0) { $0 + $1.size })
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  /// Makes the log, once. What it needs to be appended to waits for the first append.
+  ///
+  /// - Throws: what keeps its producers from being known.
+  package func makeLog() throws(EventLogError) -> PartitionLog {
+    do throws(EventLogError) {
+      return try PartitionLog(
+        topicPartition, directory: directory, configuration: configuration, try load(),
+        leaderEpoch: Int32(truncatingIfNeeded: record.leaderEpoch), hasNewNames: false, context: context)
+    } catch {
+      throw error.at(topicPartition)
+    }
+  }
+
+  private func load() throws(EventLogError) -> LogLoader.Result {
+    let segments = record.segments.map { entry in
+      Segment(
+        files: SegmentFiles(directory: directory, baseOffset: entry.baseOffset), size: Int(entry.size),
+        createdAt: entry.createdAt)
+    }
+    var index = IndexBuilder(baseOffset: logEndOffset, interval: configuration.indexIntervalBytes)
+    if let last = record.segments.last {
+      index = IndexBuilder(
+        baseOffset: last.baseOffset, interval: configuration.indexIntervalBytes, maxTimestamp: record.maxTimestamp,
+        offsetOfMaxTimestamp: record.offsetOfMaxTimestamp)
+    }
+    var result = LogLoader.Result(
+      segments: segments, activeIndex: index,
+      firstBatchTimestamp: record.firstBatchTimestamp == .min ? nil : record.firstBatchTimestamp,
+      nextOffset: logEndOffset, logStartOffset: logStartOffset)
+    result.isIndexLoaded = segments.last?.size == 0
+    let loader = ProducerStateLoader(context: context, directory: directory)
+    if !record.hasProducers {
+      result.snapshotOffset = record.snapshotOffset >= 0 ? record.snapshotOffset : nil
+    } else if let producers = loader.producers(at: logEndOffset) {
+      result.producers = producers
+      result.snapshotOffset = record.snapshotOffset >= 0 ? record.snapshotOffset : nil
+    } else {
+      // The log tells what the snapshot no longer does.
+      try loader.load(&result)
+    }
+    return result
+  }
+}
+
+extension PartitionLog {
+  /// Loads the active segment's index, which an opening by record has left on the disk. Called under the lock.
+  ///
+  /// - Throws: `corruptMessage` where the log is not what it was when it was closed, and takes no appends until it was
+  ///   opened once more, which then looks closely.
+  func loadIndex(_ state: inout State) throws(EventLogError) {
+    guard !state.active.isIndexLoaded else { return }
+    let file = try state.active.openFile(context)
+    defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
+    let loader = CleanSegment(
+      context: context, segment: state.active.segment, file: file, configuration: state.configuration)
+    var found = try loader.load(to: state.nextOffset)
+    if found == nil { found = try loader.rebuild(to: state.nextOffset) }
+    guard let contents = found else {
+      let failure = EventLogError(
+        .corruptMessage,
+        "the log does not end where it did when it was closed: something outside of EventLog changed it, or the disk "
+          + "did. Close the broker and open it again, so that it is recovered", offset: state.nextOffset,
+        file: state.active.files.log)
+      state.failure = state.failure ?? failure.at(topicPartition)
+      throw failure
+    }
+    state.active.index = contents.index
+    state.active.isIndexDirty = contents.isIndexDirty
+    state.active.isIndexLoaded = true
+  }
+}
