@@ -91,10 +91,12 @@ extension MetadataStore {
     }
   }
 
-  package func checkpoints() throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
+  /// - Parameter count: about how many there are.
+  package func checkpoints(count: Int = 0) throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
     try read { db in
       var result: [PartitionID: StoredCheckpoint] = [:]
-      // By number and from a cursor: there may be many thousands, all of which an opening waits for.
+      result.reserveCapacity(count)
+      // By number, from a cursor, and each byte copied once: there may be many thousands, all of which an opening waits for.
       let rows = try Row.fetchCursor(
         db,
         sql: """
@@ -102,10 +104,10 @@ extension MetadataStore {
           FROM partition_checkpoint
           """)
       while let row = try rows.next() {
-        guard let id = TopicID(bytes: Array(row[0] as Data)) else { continue }
+        guard let id = try row.withUnsafeData(atIndex: 0, { $0.flatMap { TopicID(bytes: $0) } }) else { continue }
         result[PartitionID(id, row[1])] = StoredCheckpoint(
           logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
-          cleanShutdown: (row[5] as Data?).map(Array.init))
+          cleanShutdown: try row.withUnsafeData(atIndex: 5) { $0.map { Array($0) } })
       }
       return result
     }

@@ -64,7 +64,7 @@ extension MetadataStore {
     try read { db in
       var result: [String: [PartitionID: CommittedOffset]] = [:]
       for row in try Row.fetchAll(db, sql: "SELECT * FROM committed_offset") {
-        guard let id = TopicID(bytes: Array(row["topic"] as Data)) else { continue }
+        guard let id = TopicID(bytes: row["topic"] as Data) else { continue }
         result[row["group"], default: [:]][PartitionID(id, row["partition"])] = CommittedOffset(
           offset: row["offset"], leaderEpoch: row["leader_epoch"], metadata: row["metadata"],
           committedAt: row["committed_at"])

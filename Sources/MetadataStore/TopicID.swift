@@ -53,10 +53,12 @@ package struct TopicID: Hashable, Sendable {
     self.init(bytes: bits)
   }
 
-  package init?(bytes: [UInt8]) {
+  package init?(bytes: some RandomAccessCollection<UInt8>) {
     guard bytes.count == 16 else { return nil }
-    high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
-    low = bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
+    var (high, low): (UInt64, UInt64) = (0, 0)
+    // Each byte pushes the ones before it to the left, and the first eight over.
+    for byte in bytes { (high, low) = (high << 8 | low >> 56, low << 8 | UInt64(byte)) }
+    self.init(high: high, low: low)
   }
 
   package var bytes: [UInt8] {

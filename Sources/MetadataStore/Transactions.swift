@@ -147,7 +147,7 @@ extension MetadataStore {
       guard try db.tableExists("transactional_id") else { return [] }
       var partitions: [String: [PartitionID: StoredTransaction.Written]] = [:]
       for row in try Row.fetchAll(db, sql: "SELECT * FROM transaction_partition") {
-        guard let topic = TopicID(bytes: Array(row["topic"] as Data)) else { continue }
+        guard let topic = TopicID(bytes: row["topic"] as Data) else { continue }
         partitions[row["transactional_id"], default: [:]][PartitionID(topic, row["partition"])] = .init(
           firstOffset: row["first_offset"], endOffset: row["end_offset"])
       }

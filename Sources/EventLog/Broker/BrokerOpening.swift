@@ -1,7 +1,6 @@
 internal import MetadataStore
 internal import RecordFormat
 internal import SegmentStore
-internal import Synchronization
 
 /// Opens a data directory: brings what SQLite says and what lies on disk together.
 struct BrokerOpening {
@@ -51,7 +50,6 @@ struct BrokerOpening {
       // Before the logs are opened, which forget the producers that have been silent for long.
       let namedProducers = try metadata.namedProducers()
       for producer in namedProducers { context.keepProducer(producer.producerID) }
-      let checkpoints = try metadata.checkpoints()
       var kept: [TopicMetadata] = []
       for topic in try metadata.topics() {
         if topic.isDeleting {
@@ -60,6 +58,7 @@ struct BrokerOpening {
           kept.append(topic)
         }
       }
+      let checkpoints = try metadata.checkpoints(count: kept.reduce(0) { $0 + $1.partitions })
       let topics = open(kept, checkpoints, wasClean: wasClean)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
@@ -147,23 +146,19 @@ struct BrokerOpening {
   private func open(
     _ topics: [TopicMetadata], _ checkpoints: [PartitionID: StoredCheckpoint], wasClean: Bool
   ) -> [Topic] {
-    let all = topics.flatMap { topic in
-      let id = topic.id.text
-      return (0..<topic.partitions).map { (topic: topic, id: id, number: $0) }
+    let all = topics.indices.flatMap { topic in (0..<topics[topic].partitions).map { (topic: topic, number: $0) } }
+    let names = topics.map(\.name)
+    let ids = topics.map(\.id)
+    let texts = ids.map(\.text)
+    let configurations = topics.map {
+      TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)
     }
-    let configurations = Dictionary(
-      topics.map { ($0.id, TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)) }
-    ) { first, _ in first }
-    let opened = Mutex([HostedPartition?](repeating: nil, count: all.count))
-    Parallel.forEach(all.count, threads: threads) { index in
-      let (topic, id, number) = all[index]
-      guard let log = configurations[topic.id] else { return }
-      let partition = open(
-        TopicPartition(topic.name, number), id, log, checkpoints[PartitionID(topic.id, number)], wasClean: wasClean)
-      opened.withLock { $0[index] = partition }
-    }
-    var rest = opened.withLock { $0 }.compactMap { $0 }[...]
-    assert(rest.count == all.count)
+    var rest = Parallel.map(all.count, threads: threads) { index in
+      let (topic, number) = all[index]
+      return open(
+        TopicPartition(names[topic], number), texts[topic], configurations[topic],
+        checkpoints[PartitionID(ids[topic], number)], wasClean: wasClean)
+    }[...]
     return topics.map { topic in
       defer { rest = rest.dropFirst(topic.partitions) }
       return Topic(

@@ -35,12 +35,12 @@ final class HostedLog: Sendable {
   }
 
   /// The log that `state` has, for who does not want to wait.
-  private let used = AtomicLazyReference<PartitionLog>()
+  private let used = SetOnce<PartitionLog>()
   private let state: Mutex<State>
 
   init(_ log: PartitionLog) {
     state = Mutex(.inUse(log))
-    _ = used.storeIfNil(log)
+    used.set(log)
   }
 
   init(_ untouched: UntouchedLog) {
@@ -49,12 +49,12 @@ final class HostedLog: Sendable {
 
   /// The log, where somebody has used it.
   @inline(always)
-  var logIfUsed: PartitionLog? { used.load() }
+  var logIfUsed: PartitionLog? { used.value }
 
   /// - Throws: what kept the log from being made; the next call tries again.
   @inline(always)
   func log() throws(EventLogError) -> PartitionLog {
-    if let log = used.load() { return log }
+    if let log = used.value { return log }
     return try makeLog()
   }
 
@@ -66,7 +66,7 @@ final class HostedLog: Sendable {
       case .untouched(let untouched):
         let log = try untouched.makeLog()
         state = .inUse(log)
-        return used.storeIfNil(log)
+        return used.set(log)
       }
     }
   }

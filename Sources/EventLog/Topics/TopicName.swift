@@ -41,10 +41,12 @@ enum TopicName {
   /// The partition that a directory belongs to, or nil for a name of something else. As in Kafka, the number follows
   /// the last dash.
   static func parse(directory: String) -> TopicPartition? {
-    guard let dash = directory.lastIndex(of: "-") else { return nil }
+    guard let dash = directory.utf8.lastIndex(of: UInt8(ascii: "-")) else { return nil }
     let name = String(directory[..<dash])
-    let digits = directory[directory.index(after: dash)...]
-    guard fault(name) == nil, let number = Int32(digits), number >= 0, String(number) == digits else { return nil }
+    let digits = directory[directory.utf8.index(after: dash)...]
+    guard fault(name) == nil, let first = digits.utf8.first, UInt8(ascii: "0")...UInt8(ascii: "9") ~= first,
+      first != UInt8(ascii: "0") || digits.utf8.count == 1, let number = Int32(digits)
+    else { return nil }
     return TopicPartition(name, Int(number))
   }
 

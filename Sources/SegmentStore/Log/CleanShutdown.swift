@@ -13,74 +13,70 @@ package struct CleanShutdown: Sendable, Equatable {
     var createdAt: Int64
   }
 
-  /// Nanoseconds since 1970.
-  var directoryModified: Int64
-  var logModified: Int64
-  var leaderEpoch: Int64
-  /// `Int64.min` where the active segment has no batch.
-  var firstBatchTimestamp: Int64
-  var maxTimestamp: Int64
-  var offsetOfMaxTimestamp: Int64
-  /// Where the last snapshot of the producers was made; -1 where there is none.
-  var snapshotOffset: Int64
-  /// Whether it has any in it.
-  var hasProducers: Bool
-  var segments: [SegmentEntry]
+  /// 64-bit numbers in little-endian order. There may be many thousands of records, of which an opening looks at a few numbers:
+  /// they are read where they are.
+  package let bytes: [UInt8]
 
   private static let version: Int64 = 1
   private static let fixedFields = 9
   private static let segmentFields = 3
-
-  // MARK: As bytes
-
-  /// 64-bit numbers in little-endian order.
-  package var bytes: [UInt8] {
-    var numbers = [
-      Self.version, directoryModified, logModified, leaderEpoch, firstBatchTimestamp, maxTimestamp,
-      offsetOfMaxTimestamp, snapshotOffset, hasProducers ? 1 : 0,
-    ]
-    for segment in segments { numbers += [segment.baseOffset, segment.size, segment.createdAt] }
-    return numbers.flatMap { number in withUnsafeBytes(of: number.littleEndian) { Array($0) } }
-  }
+  private static let width = MemoryLayout<Int64>.size
 
   /// Nil for what this version did not write: it is only a shortcut.
   package init?(bytes: [UInt8]) {
-    let width = MemoryLayout<Int64>.size
-    let count = bytes.count / width
-    guard bytes.count % width == 0, count > Self.fixedFields,
+    let count = bytes.count / Self.width
+    guard bytes.count % Self.width == 0, count > Self.fixedFields,
       (count - Self.fixedFields).isMultiple(of: Self.segmentFields)
     else { return nil }
-    func number(_ index: Int) -> Int64 {
-      bytes.withUnsafeBytes { Int64(littleEndian: $0.loadUnaligned(fromByteOffset: index * width, as: Int64.self)) }
-    }
+    self.bytes = bytes
     guard number(0) == Self.version else { return nil }
-    directoryModified = number(1)
-    logModified = number(2)
-    leaderEpoch = number(3)
-    firstBatchTimestamp = number(4)
-    maxTimestamp = number(5)
-    offsetOfMaxTimestamp = number(6)
-    snapshotOffset = number(7)
-    hasProducers = number(8) != 0
-    segments = stride(from: Self.fixedFields, to: count, by: Self.segmentFields).map { index in
-      SegmentEntry(baseOffset: number(index), size: number(index + 1), createdAt: number(index + 2))
+    var next: Int64 = 0
+    for index in 0..<segmentCount {
+      let segment = segment(index)
+      guard segment.baseOffset >= next, segment.size >= 0 else { return nil }
+      next = segment.baseOffset
     }
   }
 
   init(
-    directoryModified: Int64, logModified: Int64, leaderEpoch: Int64, firstBatchTimestamp: Int64, maxTimestamp: Int64,
+    directoryModified: Int64, logModified: Int64, leaderEpoch: Int32, firstBatchTimestamp: Int64, maxTimestamp: Int64,
     offsetOfMaxTimestamp: Int64, snapshotOffset: Int64, hasProducers: Bool, segments: [SegmentEntry]
   ) {
-    self.directoryModified = directoryModified
-    self.logModified = logModified
-    self.leaderEpoch = leaderEpoch
-    self.firstBatchTimestamp = firstBatchTimestamp
-    self.maxTimestamp = maxTimestamp
-    self.offsetOfMaxTimestamp = offsetOfMaxTimestamp
-    self.snapshotOffset = snapshotOffset
-    self.hasProducers = hasProducers
-    self.segments = segments
+    var numbers = [
+      Self.version, directoryModified, logModified, Int64(leaderEpoch), firstBatchTimestamp, maxTimestamp,
+      offsetOfMaxTimestamp, snapshotOffset, hasProducers ? 1 : 0,
+    ]
+    for segment in segments { numbers += [segment.baseOffset, segment.size, segment.createdAt] }
+    bytes = numbers.flatMap { number in withUnsafeBytes(of: number.littleEndian) { Array($0) } }
   }
+
+  private func number(_ index: Int) -> Int64 {
+    bytes.withUnsafeBytes { Int64(littleEndian: $0.loadUnaligned(fromByteOffset: index * Self.width, as: Int64.self)) }
+  }
+
+  /// Nanoseconds since 1970.
+  var directoryModified: Int64 { number(1) }
+  var logModified: Int64 { number(2) }
+  var leaderEpoch: Int32 { Int32(truncatingIfNeeded: number(3)) }
+  /// `Int64.min` where the active segment has no batch.
+  var firstBatchTimestamp: Int64 { number(4) }
+  var maxTimestamp: Int64 { number(5) }
+  var offsetOfMaxTimestamp: Int64 { number(6) }
+  /// Where the last snapshot of the producers was made; -1 where there is none.
+  var snapshotOffset: Int64 { number(7) }
+  /// Whether it has any in it.
+  var hasProducers: Bool { number(8) != 0 }
+  /// At least 1.
+  var segmentCount: Int { (bytes.count / Self.width - Self.fixedFields) / Self.segmentFields }
+
+  func segment(_ index: Int) -> SegmentEntry {
+    let first = Self.fixedFields + index * Self.segmentFields
+    return SegmentEntry(baseOffset: number(first), size: number(first + 1), createdAt: number(first + 2))
+  }
+
+  /// The active segment.
+  var last: SegmentEntry { segment(segmentCount - 1) }
+  var segments: [SegmentEntry] { (0..<segmentCount).map(segment) }
 
   // MARK: Whether times tell
 
@@ -104,33 +100,36 @@ extension PartitionLog {
   /// Files that were changed after `settledTime` have that as their stamp from then on.
   package func cleanShutdown(settledTime: Int64) -> CleanShutdown? {
     let segments = self.segments
-    guard let last = segments.last, abortedCount.load(ordering: .acquiring) == 0,
-      firstUnstable.load(ordering: .acquiring) == .max
+    guard let last = segments.last, isInOrder(last), let directory = settledStatus(directory, settledTime),
+      let log = settledStatus(last.files.log, settledTime), log.size == Int64(last.size)
     else { return nil }
-    let known = state.withLock { state -> CleanShutdown? in
-      let active = state.active
-      let configuration = state.configuration
-      guard state.isClosed, state.rolled.isEmpty, active.segment === last, !active.isIndexDirty,
-        active.reserved == active.position, state.producers.isEmpty || state.snapshotOffset == state.nextOffset,
-        // The first append asks these before it loads them.
-        active.index.offsets.count < configuration.maxOffsetIndexEntries,
-        active.index.times.count < configuration.maxTimeIndexEntries
-      else { return nil }
-      return CleanShutdown(
-        directoryModified: 0, logModified: 0, leaderEpoch: Int64(state.leaderEpoch),
-        firstBatchTimestamp: active.firstBatchTimestamp ?? .min, maxTimestamp: active.index.maxTimestamp,
-        offsetOfMaxTimestamp: active.index.offsetOfMaxTimestamp, snapshotOffset: state.snapshotOffset ?? -1,
+    return state.withLock { state in
+      CleanShutdown(
+        directoryModified: directory.modifiedNanoseconds, logModified: log.modifiedNanoseconds,
+        leaderEpoch: state.leaderEpoch, firstBatchTimestamp: state.active.firstBatchTimestamp ?? .min,
+        maxTimestamp: state.active.index.maxTimestamp,
+        offsetOfMaxTimestamp: state.active.index.offsetOfMaxTimestamp, snapshotOffset: state.snapshotOffset ?? -1,
         hasProducers: !state.producers.isEmpty,
         segments: segments.map {
           .init(baseOffset: $0.baseOffset, size: Int64($0.size), createdAt: $0.createdAt)
         })
     }
-    guard var known, let directory = settledStatus(directory, settledTime),
-      let log = settledStatus(last.files.log, settledTime), log.size == Int64(last.size)
-    else { return nil }
-    known.directoryModified = directory.modifiedNanoseconds
-    known.logModified = log.modifiedNanoseconds
-    return known
+  }
+
+  /// Whether the log was closed, and a record tells all there is to know of it.
+  private func isInOrder(_ last: Segment) -> Bool {
+    guard abortedCount.load(ordering: .acquiring) == 0, firstUnstable.load(ordering: .acquiring) == .max else {
+      return false
+    }
+    return state.withLock { state in
+      let active = state.active
+      let configuration = state.configuration
+      return state.isClosed && state.rolled.isEmpty && active.segment === last && !active.isIndexDirty
+        && active.reserved == active.position && (state.producers.isEmpty || state.snapshotOffset == state.nextOffset)
+        // The first append asks these before it loads them.
+        && active.index.offsets.count < configuration.maxOffsetIndexEntries
+        && active.index.times.count < configuration.maxTimeIndexEntries
+    }
   }
 
   /// The status of a file whose stamp tells of every change from now on: one that was changed a moment ago, when the next change

@@ -23,20 +23,19 @@ package struct UntouchedLog: Sendable {
   ) throws(EventLogError) {
     let fileSystem = context.fileSystem
     do throws(EventLogError) {
-      guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown, let first = record.segments.first,
-        let last = record.segments.last, let status = try fileSystem.status(directory), status.kind == .directory,
+      guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown, let status = try fileSystem.status(directory), status.kind == .directory,
         status.modifiedNanoseconds == record.directoryModified,
-        let log = try fileSystem.status(SegmentFiles(directory: directory, baseOffset: last.baseOffset).log),
-        log.kind == .file, log.size == last.size, log.modifiedNanoseconds == record.logModified, log.linkCount == 1
+        let log = try fileSystem.status(SegmentFiles(directory: directory, baseOffset: record.last.baseOffset).log),
+        log.kind == .file, log.size == record.last.size, log.modifiedNanoseconds == record.logModified, log.linkCount == 1
       else { return nil }
       self.topicPartition = topicPartition
       self.configuration = configuration
       self.context = context
       self.directory = directory
-      logStartOffset = max(checkpoint.logStartOffset, first.baseOffset)
+      logStartOffset = max(checkpoint.logStartOffset, record.segment(0).baseOffset)
       logEndOffset = end
       self.record = record
-      context.diskBudget.add(record.segments.reduce(0) { $0 + $1.size })
+      context.diskBudget.add((0..<record.segmentCount).reduce(0) { $0 + record.segment($1).size })
     } catch {
       throw error.at(topicPartition)
     }
@@ -49,7 +48,7 @@ package struct UntouchedLog: Sendable {
     do throws(EventLogError) {
       return try PartitionLog(
         topicPartition, directory: directory, configuration: configuration, try load(),
-        leaderEpoch: Int32(truncatingIfNeeded: record.leaderEpoch), hasNewNames: false, context: context)
+        leaderEpoch: record.leaderEpoch, hasNewNames: false, context: context)
     } catch {
       throw error.at(topicPartition)
     }
@@ -61,17 +60,14 @@ package struct UntouchedLog: Sendable {
         files: SegmentFiles(directory: directory, baseOffset: entry.baseOffset), size: Int(entry.size),
         createdAt: entry.createdAt)
     }
-    var index = IndexBuilder(baseOffset: logEndOffset, interval: configuration.indexIntervalBytes)
-    if let last = record.segments.last {
-      index = IndexBuilder(
-        baseOffset: last.baseOffset, interval: configuration.indexIntervalBytes, maxTimestamp: record.maxTimestamp,
-        offsetOfMaxTimestamp: record.offsetOfMaxTimestamp)
-    }
     var result = LogLoader.Result(
-      segments: segments, activeIndex: index,
+      segments: segments,
+      activeIndex: IndexBuilder(
+        baseOffset: record.last.baseOffset, interval: configuration.indexIntervalBytes,
+        maxTimestamp: record.maxTimestamp, offsetOfMaxTimestamp: record.offsetOfMaxTimestamp),
       firstBatchTimestamp: record.firstBatchTimestamp == .min ? nil : record.firstBatchTimestamp,
       nextOffset: logEndOffset, logStartOffset: logStartOffset)
-    result.isIndexLoaded = segments.last?.size == 0
+    result.isIndexLoaded = record.last.size == 0
     let loader = ProducerStateLoader(context: context, directory: directory)
     if !record.hasProducers {
       result.snapshotOffset = record.snapshotOffset >= 0 ? record.snapshotOffset : nil

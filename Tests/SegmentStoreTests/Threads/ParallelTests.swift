@@ -16,4 +16,9 @@ struct ParallelTests {
     #expect(taken.sorted() == Array(0..<count))
     if threads <= 1 { #expect(taken == taken.sorted(), "one thread goes in order") }
   }
+
+  @Test("gives results in the order of their numbers", arguments: [0, 1, 2, 7, 100, 5000], [-1, 1, 2, 64])
+  func inOrder(count: Int, threads: Int) {
+    #expect(Parallel.map(count, threads: threads) { $0 * 3 } == (0..<count).map { $0 * 3 })
+  }
 }
