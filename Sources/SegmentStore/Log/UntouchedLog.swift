@@ -71,11 +71,11 @@ package struct UntouchedLog: Sendable {
     let loader = ProducerStateLoader(context: context, directory: directory)
     if !record.hasProducers {
       result.snapshotOffset = record.snapshotOffset >= 0 ? record.snapshotOffset : nil
-    } else if let producers = loader.producers(at: logEndOffset) {
+    } else if let producers = try? loader.producers(at: logEndOffset) {
       result.producers = producers
       result.snapshotOffset = record.snapshotOffset >= 0 ? record.snapshotOffset : nil
     } else {
-      // The log tells what the snapshot no longer does.
+      // The log tells what the snapshot no longer does; a warning says so.
       try loader.load(&result)
     }
     return result

@@ -65,9 +65,14 @@ struct ProducerStateLoader {
     SegmentFiles(directory: directory, baseOffset: offset).producerSnapshot
   }
 
-  /// The producers of the snapshot at `offset`; nil where it can't be believed.
-  func producers(at offset: Int64) -> ProducerStateManager? {
-    newestSnapshot(notBeyond: offset, [offset])?.producers
+  /// The producers of the snapshot at `offset`.
+  ///
+  /// - Throws: where it can't be believed.
+  func producers(at offset: Int64) throws(EventLogError) -> ProducerStateManager {
+    var producers = ProducerStateManager(try ProducerSnapshot(bytes: try fileSystem.contents(of: path(offset))))
+    producers.expire(
+      now: context.time.wallMilliseconds(), after: context.producerIDExpiration, keeping: context.producersKept)
+    return producers
   }
 
   private func newestSnapshot(
@@ -75,11 +80,7 @@ struct ProducerStateLoader {
   ) -> (offset: Int64, producers: ProducerStateManager)? {
     for offset in snapshots.filter({ $0 <= limit }).sorted(by: >) {
       do throws(EventLogError) {
-        let bytes = try fileSystem.contents(of: path(offset))
-        var producers = ProducerStateManager(try ProducerSnapshot(bytes: bytes))
-        producers.expire(
-          now: context.time.wallMilliseconds(), after: context.producerIDExpiration, keeping: context.producersKept)
-        return (offset, producers)
+        return (offset, try producers(at: offset))
       } catch {
         context.warn(
           EventLogError(

@@ -33,27 +33,6 @@ struct BrokerTests {
     try Broker.open(directory.path).close()
   }
 
-  @Test("opens partitions that nobody touched since they were closed without a look into their files")
-  func untouchedPartitions() async throws {
-    try await withTestBroker { broker in
-      try broker.admin.createTopic("orders", partitions: 3)
-      for partition in 0..<3 {
-        try await broker.produce("orders", values: ["value \(partition)"], partition: partition)
-      }
-      // What is known of the producers is read.
-      try broker.restart { faults in
-        for kind in [".log", ".index", ".timeindex", "partition.metadata", "-checkpoint"] {
-          faults.fail(.open, times: nil, matching: kind)
-        }
-      }
-      broker.faults.heal()
-      #expect(broker.warnings.isEmpty)
-      try await broker.produce("orders", values: ["one more"], partition: 1)
-      let values = try await broker.drain("orders").map { $0.valueString ?? "" }
-      #expect(values.sorted() == ["one more", "value 0", "value 1", "value 2"])
-    }
-  }
-
   @Test(
     "does not let files that a failing disk keeps be in the way of the next topic of that name",
     arguments: [false, true])

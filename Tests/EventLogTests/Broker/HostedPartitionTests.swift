@@ -1,0 +1,196 @@
+import EventLog
+import EventLogTesting
+import Foundation
+import Testing
+
+@Suite("A partition that an opening found untouched")
+struct HostedPartitionTests {
+  private static let count = 3
+
+  /// Has all files of partitions fail to open.
+  private func failFiles(_ faults: FaultInjector) {
+    for kind in [".log", ".index", ".timeindex", ".snapshot", "partition.metadata", "-checkpoint"] {
+      faults.fail(.open, times: nil, matching: kind)
+    }
+  }
+
+  /// A broker with a value in each partition of `orders`, which was closed and opened again.
+  private func withReopened(
+    configuration: BrokerConfiguration = .init(), clock: TestClock? = nil, _ body: (TestBroker) async throws -> Void
+  ) async throws {
+    try await withTestBroker(configuration: configuration, clock: clock) { broker in
+      try broker.admin.createTopic("orders", partitions: Self.count)
+      for partition in 0..<Self.count {
+        try await broker.produce("orders", values: ["value \(partition)"], partition: partition)
+      }
+      try broker.restart()
+      try await body(broker)
+    }
+  }
+
+  private func values(_ broker: TestBroker) async throws -> [String] {
+    try await broker.drain("orders").map { $0.valueString ?? "" }
+  }
+
+  @Test("is made when it is first used, and known by its record until then, over any number of sessions")
+  func unused() async throws {
+    try await withReopened { broker in
+      for _ in 0..<4 { try broker.restart(prepare: failFiles) }
+      broker.faults.heal()
+      #expect(broker.warnings.isEmpty)
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      try broker.restart(prepare: failFiles)
+      broker.faults.heal()
+      #expect(try await values(broker) == ["value 0", "value 1", "one more", "value 2"])
+    }
+  }
+
+  @Test("loses nothing where the process is killed before anybody used it", arguments: TestBroker.Stop.allCases)
+  func stopped(stop: TestBroker.Stop) async throws {
+    try await withTestBroker(powerCuts: true) { broker in
+      try broker.admin.createTopic("orders", partitions: Self.count)
+      for partition in 0..<Self.count {
+        try await broker.produce("orders", values: ["value \(partition)"], partition: partition)
+      }
+      #expect(try await broker.drain("orders", group: "g").count == Self.count)
+      try broker.restart()
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      for _ in 0..<2 { try broker.restart(after: stop) }
+      #expect(try await values(broker) == ["value 0", "value 1", "one more", "value 2"])
+      #expect(try await broker.drain("orders", group: "g").map(\.valueString) == ["one more"])
+    }
+  }
+
+  @Test("has the configuration that its topic was given meanwhile")
+  func configuration() async throws {
+    try await withReopened { broker in
+      try broker.admin.alterConfigs("orders", to: ["max.message.bytes": "200"])
+      for _ in 0..<2 {
+        let error = await #expect(throws: EventLogError.self) {
+          try await broker.produce("orders", values: [String(repeating: "x", count: 1000)], partition: 2)
+        }
+        #expect(error?.code == .messageTooLarge)
+        try broker.restart()
+      }
+      try await broker.produce("orders", values: ["small"], partition: 2)
+    }
+  }
+
+  @Test("is one log, whoever comes first")
+  func concurrentUse() async throws {
+    try await withReopened { broker in
+      for round in 0..<20 {
+        try broker.restart()
+        let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+        let offsets = try await withThrowingTaskGroup(of: Int64.self) { group in
+          for _ in 0..<8 { group.addTask { try await producer.send("orders", partition: 0, value: "x").offset } }
+          return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(offsets.sorted() == Array(Int64(1 + round * 8)..<Int64(9 + round * 8)))
+      }
+      #expect(try await broker.drain("orders").count == Self.count + 160)
+    }
+  }
+
+  @Test("takes nothing once the broker is closed, and is left as it was")
+  func closed() async throws {
+    try await withReopened { broker in
+      let (producer, consumer) = (try broker.producer(), try broker.consumer())
+      try consumer.assign([TopicPartition("orders", 1)])
+      try broker.broker.close()
+      await #expect(throws: EventLogError.self) { try await producer.send("orders", partition: 0, value: "late") }
+      #expect(throws: EventLogError.self) {
+        try producer.append([Record(value: "late")], to: TopicPartition("orders", 2))
+      }
+      await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .zero) }
+      try broker.restart()
+      #expect(try await values(broker) == ["value 0", "value 1", "value 2"])
+    }
+  }
+
+  @Test("goes with its topic")
+  func deleted() async throws {
+    try await withReopened { broker in
+      let producer = try broker.producer()
+      try broker.admin.deleteTopic("orders")
+      await #expect(throws: EventLogError.self) { try await producer.send("orders", partition: 0, value: "late") }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: broker.path).allSatisfy { !$0.hasPrefix("orders") })
+      try broker.admin.createTopic("orders", partitions: Self.count)
+      #expect(try await values(broker).isEmpty)
+    }
+  }
+
+  @Test("counts among the bytes of all logs")
+  func budget() async throws {
+    let configuration = try BrokerConfiguration(properties: ["log.dirs.max.bytes": "200000"])
+    try await withReopened(configuration: configuration) { broker in
+      let value = String(repeating: "x", count: 10_000)
+      for _ in 0..<8 { try await broker.produce("orders", values: [value], partition: 0) }
+      try broker.restart()
+      let error = await #expect(throws: EventLogError.self) {
+        for _ in 0..<14 { try await broker.produce("orders", values: [value], partition: 1) }
+      }
+      #expect(error?.code == .diskFull)
+      try broker.admin.deleteTopic("orders")
+      for _ in 0..<8 { try await broker.produce("others", values: [value]) }
+    }
+  }
+
+  @Test("is not spared by retention")
+  func retention() async throws {
+    try await withReopened(clock: TestClock()) { broker in
+      try await broker.advance(by: .seconds(8 * 86_400))
+      #expect(try await values(broker).isEmpty)
+      #expect(try broker.admin.listOffset(TopicPartition("orders", 0), .earliest)?.offset == 1)
+    }
+  }
+
+  @Test("has its producers from the log where the file that knows them is damaged")
+  func damagedSnapshot() async throws {
+    try await withReopened { broker in
+      let partition = TopicPartition("orders", 1)
+      let producers = try broker.admin.describeProducers(partition)
+      #expect(producers.count == 1)
+      try damageSnapshots(broker, while: { try broker.restart(prepare: $0) })
+      #expect(broker.warnings.isEmpty, "nobody has looked yet")
+      #expect(try broker.admin.describeProducers(partition) == producers)
+      #expect(broker.warnings.map(\.partition).count == 1)
+      #expect(try await values(broker) == ["value 0", "value 1", "value 2"])
+    }
+  }
+
+  @Test("is tried again where it could not be made")
+  func failing() async throws {
+    try await withReopened { broker in
+      try damageSnapshots(broker, while: { try broker.restart(prepare: $0) })
+      broker.faults.fail(.open, times: nil, matching: ".log")
+      for _ in 0..<2 {
+        let error = await #expect(throws: EventLogError.self) {
+          try await broker.produce("orders", values: ["x"], partition: 1)
+        }
+        #expect(error?.code == .inputOutput)
+        #expect(error?.partition == 1)
+      }
+      broker.faults.heal()
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      try broker.restart(prepare: failFiles)
+      broker.faults.heal()
+      #expect(try await values(broker) == ["value 0", "value 1", "one more", "value 2"])
+    }
+  }
+
+  /// Damages what the partitions know of their producers while the broker is closed, in place, as a disk does.
+  private func damageSnapshots(
+    _ broker: TestBroker, while restart: ((FaultInjector) -> Void) throws -> Void
+  ) throws {
+    try restart { _ in
+      for path in (try? FileManager.default.subpathsOfDirectory(atPath: broker.path)) ?? []
+      where path.hasSuffix(".snapshot") {
+        guard let file = FileHandle(forUpdatingAtPath: broker.path + "/" + path) else { continue }
+        try? file.seek(toOffset: 8)
+        try? file.write(contentsOf: [0xff, 0xff])
+        try? file.close()
+      }
+    }
+  }
+}
