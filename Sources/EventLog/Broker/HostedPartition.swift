@@ -34,13 +34,10 @@ final class HostedLog: Sendable {
     case closed(EventLogError)
   }
 
-  /// The log that `state` has, for who does not want to wait.
-  private let used = SetOnce<PartitionLog>()
   private let state: Mutex<State>
 
   init(_ log: PartitionLog) {
     state = Mutex(.inUse(log))
-    used.set(log)
   }
 
   init(_ untouched: UntouchedLog) {
@@ -48,17 +45,12 @@ final class HostedLog: Sendable {
   }
 
   /// The log, where somebody has used it.
-  @inline(always)
-  var logIfUsed: PartitionLog? { used.value }
-
-  /// - Throws: what kept the log from being made; the next call tries again.
-  @inline(always)
-  func log() throws(EventLogError) -> PartitionLog {
-    if let log = used.value { return log }
-    return try makeLog()
+  var logIfUsed: PartitionLog? {
+    state.withLock { if case .inUse(let log) = $0 { log } else { nil } }
   }
 
-  private func makeLog() throws(EventLogError) -> PartitionLog {
+  /// - Throws: what kept the log from being made; the next call tries again.
+  func log() throws(EventLogError) -> PartitionLog {
     try state.withLock { state throws(EventLogError) in
       switch state {
       case .inUse(let log): return log
@@ -66,7 +58,7 @@ final class HostedLog: Sendable {
       case .untouched(let untouched):
         let log = try untouched.makeLog()
         state = .inUse(log)
-        return used.set(log)
+        return log
       }
     }
   }

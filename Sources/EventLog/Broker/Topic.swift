@@ -9,15 +9,15 @@ final class Topic: Sendable {
   let hosted: [HostedPartition]
   /// The configurations that differ from the defaults.
   let configs: [String: String]
-  /// The logs among the partitions, at hand for the producers.
-  private let logs: [HostedLog?]
+  /// The logs that were asked for, at hand for the producers.
+  private let logs: SetOnceTable<PartitionLog>
 
   init(id: TopicID, name: String, partitions: [HostedPartition], configs: [String: String]) {
     self.id = id
     self.name = name
     hosted = partitions
     self.configs = configs
-    logs = partitions.map { if case .online(let log) = $0 { log } else { nil } }
+    logs = SetOnceTable(count: partitions.count)
   }
 
   var partitionCount: Int { hosted.count }
@@ -30,7 +30,9 @@ final class Topic: Sendable {
   /// The logs that somebody has used since the broker was opened, or that had to be opened then: all that there can be something
   /// to do about.
   var logsInUse: some Sequence<(number: Int, log: PartitionLog)> {
-    logs.indices.lazy.compactMap { [logs] number in logs[number]?.logIfUsed.map { (number, $0) } }
+    hosted.indices.lazy.compactMap { [hosted] number in
+      if case .online(let hosted) = hosted[number] { hosted.logIfUsed.map { (number, $0) } } else { nil }
+    }
   }
 
   /// The log of a partition, to append to.
@@ -38,12 +40,20 @@ final class Topic: Sendable {
   /// - Throws: as `partition`, and as `Partition.log`.
   @inline(always)
   func log(_ number: Int) throws(EventLogError) -> PartitionLog {
-    if number >= 0, number < logs.count, let log = logs[number]?.logIfUsed { return log }
-    return try partition(number).log()
+    if let log = logs[number] { return log }
+    return try findLog(number)
+  }
+
+  private func findLog(_ number: Int) throws(EventLogError) -> PartitionLog {
+    let log = try partition(number).log()
+    logs.set(log, at: number)
+    return log
   }
 
   /// What `configs` and the defaults come to; nil where this process does not own the topic.
-  var logConfiguration: LogConfiguration? { logs.lazy.compactMap { $0?.configuration }.first }
+  var logConfiguration: LogConfiguration? {
+    hosted.lazy.compactMap { if case .online(let hosted) = $0 { hosted.configuration } else { nil } }.first
+  }
 
   /// - Throws: `unknownTopicOrPartition` for a number that the topic does not have, `illegalArgument` for a negative one.
   func partition(_ number: Int) throws(EventLogError) -> Partition {
