@@ -96,7 +96,8 @@ extension MetadataStore {
     try read { db in
       var result: [PartitionID: StoredCheckpoint] = [:]
       result.reserveCapacity(count)
-      // By number, from a cursor, and each byte copied once: there may be many thousands, all of which an opening waits for.
+      // By number, from a cursor, and the ids without memory of their own: there may be many thousands, all of which an opening
+      // waits for.
       let rows = try Row.fetchCursor(
         db,
         sql: """
@@ -104,12 +105,23 @@ extension MetadataStore {
           FROM partition_checkpoint
           """)
       while let row = try rows.next() {
-        guard let id = try row.withUnsafeData(atIndex: 0, { $0.flatMap { TopicID(bytes: $0) } }) else { continue }
+        let id = TopicID(row[0] as UUID)
         result[PartitionID(id, row[1])] = StoredCheckpoint(
           logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
-          cleanShutdown: try row.withUnsafeData(atIndex: 5) { $0.map { Array($0) } })
+          cleanShutdown: (row[5] as Data?).map(Array.init))
       }
       return result
+    }
+  }
+}
+
+extension TopicID {
+  /// The same 128 bits.
+  fileprivate init(_ uuid: UUID) {
+    self = withUnsafeBytes(of: uuid.uuid) { bytes in
+      TopicID(
+        high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+        low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
     }
   }
 }
