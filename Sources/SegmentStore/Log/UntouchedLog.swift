@@ -9,12 +9,11 @@ package struct UntouchedLog: Sendable {
   private let context: StoreContext
   private let directory: String
   private let logStartOffset: Int64
-  /// The offset that the next record gets.
-  package let logEndOffset: Int64
+  private let logEndOffset: Int64
   private let record: CleanShutdown
 
-  /// Nil where there is no record of a clean stop, or where it is not what is there. Else its bytes are counted among those of all
-  /// logs from now on.
+  /// Nil where there is no record of a clean stop, or where it is not what is there. Else its bytes are counted among
+  /// those of all logs from now on.
   ///
   /// - Parameter checkpoint: of a stop after which nobody had the store open.
   package init?(
@@ -23,10 +22,12 @@ package struct UntouchedLog: Sendable {
   ) throws(EventLogError) {
     let fileSystem = context.fileSystem
     do throws(EventLogError) {
-      guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown, let status = try fileSystem.status(directory), status.kind == .directory,
+      guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown,
+        let status = try fileSystem.status(directory), status.kind == .directory,
         status.modifiedNanoseconds == record.directoryModified,
         let log = try fileSystem.status(SegmentFiles(directory: directory, baseOffset: record.last.baseOffset).log),
-        log.kind == .file, log.size == record.last.size, log.modifiedNanoseconds == record.logModified, log.linkCount == 1
+        log.kind == .file, log.size == record.last.size, log.modifiedNanoseconds == record.logModified,
+        log.linkCount == 1
       else { return nil }
       self.topicPartition = topicPartition
       self.configuration = configuration
