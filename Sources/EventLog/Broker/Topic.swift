@@ -30,9 +30,13 @@ final class Topic: Sendable {
   /// The logs that somebody has used since the broker was opened, or that had to be opened then: all that there can be something
   /// to do about.
   var logsInUse: some Sequence<(number: Int, log: PartitionLog)> {
-    hosted.indices.lazy.compactMap { [hosted] number in
-      if case .online(let hosted) = hosted[number] { hosted.logIfUsed.map { (number, $0) } } else { nil }
-    }
+    hosted.indices.lazy.compactMap { number in self.logIfUsed(number).map { (number, $0) } }
+  }
+
+  /// The log of a partition, where there is one that somebody has used.
+  func logIfUsed(_ number: Int) -> PartitionLog? {
+    guard hosted.indices.contains(number), case .online(let hosted) = hosted[number] else { return nil }
+    return hosted.logIfUsed
   }
 
   /// The log of a partition, to append to.

@@ -80,6 +80,8 @@ public struct BrokerConfiguration: Sendable {
   /// How many closed segments stay mapped when nobody reads them. EventLog's own; 256.
   public var mappedSegments = 256
   /// Where warnings go: a torn tail that was cut, an index that was rebuilt. nil is swift-log's default handler.
+  ///
+  /// Called on whichever thread finds it, at times with a partition's lock held: it is to be short, and not to use the broker.
   public var warningHandler: (@Sendable (EventLogError) -> Void)?
 
   public init() {}

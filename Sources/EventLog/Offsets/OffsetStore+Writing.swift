@@ -180,10 +180,8 @@ extension OffsetStore {
   }
 
   private func log(_ id: PartitionID) -> PartitionLog? {
-    guard let name = topics.name(of: id.topic), let topic = topics.find(name), id.partition < topic.partitionCount,
-      case .log(let log)? = try? topic.partition(id.partition)
-    else { return nil }
-    return log
+    // What nobody has used has nothing to sync.
+    topics.name(of: id.topic).flatMap(topics.find)?.logIfUsed(id.partition)
   }
 
   // MARK: The end
