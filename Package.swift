@@ -114,7 +114,9 @@ let package = Package(
     .testTarget(name: "RecordFormatTests", dependencies: ["RecordFormat"], swiftSettings: settings),
     .testTarget(
       name: "SegmentStoreTests", dependencies: ["SegmentStore", "SegmentStoreTesting"], swiftSettings: settings),
-    .testTarget(name: "MetadataStoreTests", dependencies: ["MetadataStore"], swiftSettings: settings),
+    .testTarget(
+      name: "MetadataStoreTests", dependencies: ["MetadataStore", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: settings),
     .testTarget(
       name: "EventLogTests", dependencies: ["EventLog", "EventLogTesting"],
       resources: [.copy("Resources/kafka-segments")],

@@ -96,32 +96,23 @@ extension MetadataStore {
     try read { db in
       var result: [PartitionID: StoredCheckpoint] = [:]
       result.reserveCapacity(count)
-      // By number, from a cursor, and the ids without memory of their own: there may be many thousands, all of which an opening
-      // waits for.
+      // By number and from a cursor: there may be many thousands, all of which an opening waits for.
       let rows = try Row.fetchCursor(
         db,
         sql: """
           SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown
-          FROM partition_checkpoint
+          FROM partition_checkpoint WHERE length(topic) = 16
           """)
       while let row = try rows.next() {
-        let id = TopicID(row[0] as UUID)
+        // Sixteen bytes, of which a `Data` would be two allocations.
+        let b = (row[0] as UUID).uuid
+        let bytes = [b.0, b.1, b.2, b.3, b.4, b.5, b.6, b.7, b.8, b.9, b.10, b.11, b.12, b.13, b.14, b.15]
+        guard let id = TopicID(bytes: bytes) else { continue }
         result[PartitionID(id, row[1])] = StoredCheckpoint(
           logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
           cleanShutdown: (row[5] as Data?).map(Array.init))
       }
       return result
-    }
-  }
-}
-
-extension TopicID {
-  /// The same 128 bits.
-  fileprivate init(_ uuid: UUID) {
-    self = withUnsafeBytes(of: uuid.uuid) { bytes in
-      TopicID(
-        high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
-        low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
     }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import MetadataStore
 import RecordFormat
 import Testing
@@ -142,6 +143,29 @@ struct MetadataStoreTests {
     let checkpoint = StoredCheckpoint(logStartOffset: 1, recoveryPoint: 2)
     try store.save([stranger: checkpoint, known: checkpoint])
     #expect(try store.checkpoints() == [known: checkpoint])
+    try store.close()
+  }
+
+  @Test("passes over a checkpoint whose topic's id is none")
+  func damagedID() throws {
+    let directory = try Directory()
+    let made = topic("orders")
+    let checkpoint = StoredCheckpoint(logStartOffset: 1, recoveryPoint: 2)
+    var store = try MetadataStore(path: directory.file)
+    try store.createTopic(made)
+    try store.save([PartitionID(made.id, 0): checkpoint])
+    try store.close()
+    var configuration = Configuration()
+    configuration.foreignKeysEnabled = false
+    let database = try DatabaseQueue(path: directory.file, configuration: configuration)
+    try database.write { db in
+      for id in ["x''", "x'01'", "x'0102030405060708090a0b0c0d0e0f1011'"] {
+        try db.execute(sql: "INSERT INTO partition_checkpoint VALUES (\(id), 0, 0, 0, NULL, NULL)")
+      }
+    }
+    try database.close()
+    store = try MetadataStore(path: directory.file)
+    #expect(try store.checkpoints() == [PartitionID(made.id, 0): checkpoint])
     try store.close()
   }
 

@@ -112,15 +112,16 @@ extension Admin {
   ) throws(EventLogError) -> [HangingTransaction] {
     var found: [HangingTransaction] = []
     for topic in broker.topicTable.all() {
-      for (number, partition) in topic.allPartitions().enumerated() {
+      for (number, hosted) in topic.hosted.enumerated() {
         let topicPartition = TopicPartition(topic.name, number)
         if let partitions, !partitions.contains(topicPartition) { continue }
-        switch partition {
-        case .log(let log): if !log.hasOpenTransactions { continue }
+        switch hosted {
+        // What nobody has used was closed with none open.
+        case .online(let hosted): if hosted.logIfUsed?.hasOpenTransactions != true { continue }
         case .reader: break
         case .offline: continue
         }
-        for producer in try partition.producers() {
+        for producer in try hosted.partition(topicPartition).producers() {
           guard let start = producer.transactionStart else { continue }
           found.append(
             HangingTransaction(

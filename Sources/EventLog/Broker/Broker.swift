@@ -180,7 +180,7 @@ public final class Broker: Sendable {
           switch hosted {
           case .online(let hosted):
             // What nobody has used is as it was noted down the last time.
-            guard let log = hosted.close(Self.closedError) else { continue }
+            guard let log = hosted.close(.brokerClosed) else { continue }
             checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(try log.close())
           case .offline(_, let error): throw error
           case .reader: continue
@@ -229,10 +229,8 @@ public final class Broker: Sendable {
   func markClosed() -> Bool { !isClosed.exchange(true, ordering: .acquiringAndReleasing) }
 
   func requireOpen() throws(EventLogError) {
-    guard !isClosed.load(ordering: .acquiring) else { throw Self.closedError }
+    guard !isClosed.load(ordering: .acquiring) else { throw EventLogError.brokerClosed }
   }
-
-  private static var closedError: EventLogError { EventLogError(.illegalState, "the broker is closed") }
 
   func requireWritable() throws(EventLogError) {
     guard !isReadOnly else {

@@ -39,7 +39,7 @@ extension OffsetStore {
     let mayWrite = waiter == .caller || (waiter == .callerBriefly && unsyncedLogs(of: change).isEmpty)
     let pending = Pending(change: change, waiting: waiting, completion: completion)
     let role = try state.withLock { state throws(EventLogError) -> Role in
-      guard !state.isShutDown else { throw EventLogError(.illegalState, "the broker is closed") }
+      guard !state.isShutDown else { throw EventLogError.brokerClosed }
       for (group, offsets) in change.offsets { state.closeWaiting(group, offsets) }
       state.pending.append(pending)
       if let waiting {

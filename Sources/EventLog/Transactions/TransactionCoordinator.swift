@@ -72,7 +72,7 @@ final class TransactionCoordinator: Sendable {
     let step: Step
     do throws(EventLogError) {
       step = try state.withLock { state throws(EventLogError) -> Step in
-        guard !state.isClosed else { throw EventLogError(.illegalState, "the broker is closed") }
+        guard !state.isClosed else { throw EventLogError.brokerClosed }
         let now = context.time.wallMilliseconds()
         var entry: TransactionEntry
         if let known = state.entries[id] {
@@ -228,7 +228,7 @@ final class TransactionCoordinator: Sendable {
   static func entry(
     _ identity: TransactionalIdentity, _ state: borrowing State
   ) throws(EventLogError) -> TransactionEntry {
-    guard !state.isClosed else { throw EventLogError(.illegalState, "the broker is closed") }
+    guard !state.isClosed else { throw EventLogError.brokerClosed }
     guard let entry = state.entries[identity.transactionalID], entry.producerID == identity.producerID else {
       throw EventLogError(
         .invalidProducerIDMapping,

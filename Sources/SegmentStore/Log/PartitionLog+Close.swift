@@ -14,7 +14,7 @@ extension PartitionLog {
       guard !state.isClosed else { return false }
       state.isClosed = true
       let failed = state.failure != nil
-      state.failure = state.failure ?? Self.closedError.at(topicPartition)
+      state.failure = state.failure ?? EventLogError.brokerClosed.at(topicPartition)
       return !failed
     }
     defer { letGo() }
@@ -54,8 +54,6 @@ extension PartitionLog {
     letGo()
   }
 
-  static var closedError: EventLogError { EventLogError(.illegalState, "the broker is closed") }
-
   /// Whether appends are refused, and why.
   package var failure: EventLogError? { state.withLock { $0.failure } }
 
@@ -94,4 +92,8 @@ extension PartitionLog {
       state.active.ready = state.active.position
     }
   }
+}
+
+extension EventLogError {
+  package static var brokerClosed: EventLogError { EventLogError(.illegalState, "the broker is closed") }
 }

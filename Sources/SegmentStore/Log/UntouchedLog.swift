@@ -4,7 +4,7 @@ package import RecordFormat
 /// system calls; all else is in the record of that stop. So it need not be made before somebody uses it, and many partitions
 /// open quickly.
 package struct UntouchedLog: Sendable {
-  package let topicPartition: TopicPartition
+  private let topicPartition: TopicPartition
   package var configuration: LogConfiguration
   private let context: StoreContext
   private let directory: String
