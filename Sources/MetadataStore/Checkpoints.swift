@@ -11,11 +11,15 @@ package struct StoredCheckpoint: Sendable, Equatable {
   package var logEndOffset: Int64?
   /// What the log's files were then, as the log itself puts it.
   package var cleanShutdown: [UInt8]?
+  /// Of how many of the store's unclean stops the log's leader epoch knows; nil where an older version wrote this.
+  package var uncleanStops: Int64?
 
   package init(
-    logStartOffset: Int64, recoveryPoint: Int64, logEndOffset: Int64? = nil, cleanShutdown: [UInt8]? = nil
+    logStartOffset: Int64, recoveryPoint: Int64, logEndOffset: Int64? = nil, cleanShutdown: [UInt8]? = nil,
+    uncleanStops: Int64? = nil
   ) {
     self.cleanShutdown = cleanShutdown
+    self.uncleanStops = uncleanStops
     self.logStartOffset = logStartOffset
     self.recoveryPoint = recoveryPoint
     self.logEndOffset = logEndOffset
@@ -38,6 +42,8 @@ extension MetadataStore {
   package struct Session: Sendable {
     /// Whether the last stop was clean.
     package var wasClean: Bool
+    /// How many were not, since the store was made.
+    package var uncleanStops: Int64
     /// Ids for its producers.
     package var producerIDs: Range<Int64>
   }
@@ -47,8 +53,10 @@ extension MetadataStore {
   package func beginSession(producerIDs count: Int64 = 1000) throws(EventLogError) -> Session {
     try write { db in
       let wasClean = try Bool.fetchOne(db, sql: "SELECT was_clean FROM store") ?? false
-      try db.execute(sql: "UPDATE store SET was_clean = 0")
-      return Session(wasClean: wasClean, producerIDs: try allocateProducerIDs(count, db))
+      try db.execute(sql: "UPDATE store SET was_clean = 0, unclean_stops = unclean_stops + (NOT was_clean)")
+      return Session(
+        wasClean: wasClean, uncleanStops: try Int64.fetchOne(db, sql: "SELECT unclean_stops FROM store") ?? 0,
+        producerIDs: try allocateProducerIDs(count, db))
     }
   }
 
@@ -82,11 +90,11 @@ extension MetadataStore {
 
   private func save(_ checkpoints: [PartitionID: StoredCheckpoint], _ db: Database) throws {
     let statement = try db.cachedStatement(
-      sql: "INSERT OR REPLACE INTO partition_checkpoint SELECT id, ?, ?, ?, ?, ? FROM topic WHERE id = ?")
+      sql: "INSERT OR REPLACE INTO partition_checkpoint SELECT id, ?, ?, ?, ?, ?, ? FROM topic WHERE id = ?")
     for (partition, checkpoint) in checkpoints {
       try statement.execute(arguments: [
         partition.partition, checkpoint.logStartOffset, checkpoint.recoveryPoint, checkpoint.logEndOffset,
-        checkpoint.cleanShutdown.map { Data($0) }, Data(partition.topic.bytes),
+        checkpoint.cleanShutdown.map { Data($0) }, checkpoint.uncleanStops, Data(partition.topic.bytes),
       ])
     }
   }
@@ -100,7 +108,8 @@ extension MetadataStore {
       let rows = try Row.fetchCursor(
         db,
         sql: """
-          SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown
+          SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown,
+            unclean_stops
           FROM partition_checkpoint WHERE length(topic) = 16
           """)
       while let row = try rows.next() {
@@ -110,7 +119,7 @@ extension MetadataStore {
         guard let id = TopicID(bytes: bytes) else { continue }
         result[PartitionID(id, row[1])] = StoredCheckpoint(
           logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
-          cleanShutdown: (row[5] as Data?).map(Array.init))
+          cleanShutdown: (row[5] as Data?).map(Array.init), uncleanStops: row[6])
       }
       return result
     }

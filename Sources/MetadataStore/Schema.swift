@@ -90,6 +90,10 @@ enum Schema {
     """
     ALTER TABLE partition_checkpoint ADD COLUMN clean_shutdown BLOB;
     """,
+    """
+    ALTER TABLE store ADD COLUMN unclean_stops INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE partition_checkpoint ADD COLUMN unclean_stops INTEGER;
+    """,
   ]
 
   /// How many steps the file has done; 0 for an empty one.

@@ -160,7 +160,7 @@ struct MetadataStoreTests {
     let database = try DatabaseQueue(path: directory.file, configuration: configuration)
     try database.write { db in
       for id in ["x''", "x'01'", "x'0102030405060708090a0b0c0d0e0f1011'"] {
-        try db.execute(sql: "INSERT INTO partition_checkpoint VALUES (\(id), 0, 0, 0, NULL, NULL)")
+        try db.execute(sql: "INSERT INTO partition_checkpoint VALUES (\(id), 0, 0, 0, NULL, NULL, NULL)")
       }
     }
     try database.close()

@@ -69,8 +69,7 @@ extension Admin {
     {
       return nil
     }
-    let directory = broker.path + "/" + topicPartition.description
-    let epochs = PartitionDirectory.leaderEpochs(directory, broker.context.fileSystem)
+    let epochs = try partition.leaderEpochs()
     found.leaderEpoch = epochs.entries.last { $0.startOffset <= found.offset }?.epoch
     return found
   }

@@ -10,12 +10,16 @@ extension Broker {
   func checkpoint() throws(EventLogError) {
     try checkpointing.withLock { _ throws(EventLogError) in
       var checkpoints: [PartitionID: StoredCheckpoint] = [:]
+      var saved: [(log: PartitionLog, checkpoint: PartitionCheckpoint)] = []
       for topic in topicTable.all() {
         for (number, log) in topic.logsInUse {
-          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(log.checkpoint)
+          guard let checkpoint = log.unsavedCheckpoint else { continue }
+          checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(checkpoint)
+          saved.append((log, checkpoint))
         }
       }
       try metadata.save(checkpoints)
+      for (log, checkpoint) in saved { log.saved(checkpoint) }
     }
   }
 
@@ -78,6 +82,6 @@ extension StoredCheckpoint {
   init(_ checkpoint: PartitionCheckpoint) {
     self.init(
       logStartOffset: checkpoint.logStartOffset, recoveryPoint: checkpoint.recoveryPoint,
-      logEndOffset: checkpoint.logEndOffset)
+      logEndOffset: checkpoint.logEndOffset, uncleanStops: checkpoint.uncleanStops)
   }
 }

@@ -172,24 +172,7 @@ public final class Broker: Sendable {
     context.timekeeper.shutDown()
     cleaner.shutDown()
     context.maintenanceThread.shutDown()
-    var failure: EventLogError?
-    var checkpoints: [PartitionID: StoredCheckpoint] = [:]
-    for topic in topicTable.all() {
-      for (number, hosted) in topic.hosted.enumerated() {
-        do throws(EventLogError) {
-          switch hosted {
-          case .online(let hosted):
-            // What nobody has used is as it was noted down the last time.
-            guard let log = hosted.close(.brokerClosed) else { continue }
-            checkpoints[PartitionID(topic.id, number)] = StoredCheckpoint(try log.close())
-          case .offline(_, let error): throw error
-          case .reader: continue
-          }
-        } catch {
-          failure = failure ?? error
-        }
-      }
-    }
+    var (checkpoints, failure) = closeLogs()
     context.deletedFiles.sweepAll()
     if !isReadOnly {
       do throws(EventLogError) {
@@ -209,6 +192,37 @@ public final class Broker: Sendable {
     context.shutDown()
     lock?.release()
     if let failure { throw failure }
+  }
+
+  /// Closes the logs, `num.recovery.threads.per.data.dir` at a time.
+  ///
+  /// - Returns: their checkpoints, and the first thing that kept a partition from being closed in order.
+  private func closeLogs() -> ([PartitionID: StoredCheckpoint], EventLogError?) {
+    var failure: EventLogError?
+    var logs: [(id: PartitionID, log: PartitionLog)] = []
+    for topic in topicTable.all() {
+      for (number, hosted) in topic.hosted.enumerated() {
+        switch hosted {
+        case .online(let hosted):
+          // What nobody has used is as it was noted down the last time.
+          if let log = hosted.close(.brokerClosed) { logs.append((PartitionID(topic.id, number), log)) }
+        case .offline(_, let error): failure = failure ?? error
+        case .reader: continue
+        }
+      }
+    }
+    let closed = Parallel.map(logs.count, threads: configuration.recoveryThreads(on: context.fileSystem)) {
+      [logs] index in
+      Result { () throws(EventLogError) in try logs[index].log.close() }
+    }
+    var checkpoints: [PartitionID: StoredCheckpoint] = [:]
+    for ((id, _), result) in zip(logs, closed) {
+      switch result {
+      case .success(let checkpoint): checkpoints[id] = StoredCheckpoint(checkpoint)
+      case .failure(let error): failure = failure ?? error
+      }
+    }
+    return (checkpoints, failure)
   }
 
   /// Notes what the files of closed logs are, so that the next opening need not look into them.

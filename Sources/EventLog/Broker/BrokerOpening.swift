@@ -21,8 +21,6 @@ struct BrokerOpening {
   }
 
   private var fileSystem: any FileSystem { context.fileSystem }
-  /// A test's file system sees its calls in the order in which one thread makes them, so that it can say which is to fail.
-  private var threads: Int { fileSystem is LocalFileSystem ? configuration.recoveryThreads : 1 }
   private var metadataPath: String { path + "/" + MetadataStore.fileName }
 
   // MARK: As the owner
@@ -41,11 +39,13 @@ struct BrokerOpening {
       }
       let session = try metadata.beginSession()
       let wasClean = session.wasClean
+      context.uncleanStops = session.uncleanStops
       if isStore { try clearLeftovers(names) }
       if metadata.isNew {
         warnOfUnknownDirectories(names, [])
         return Opened(
-          metadata: metadata, lock: lock, topics: [], groups: [], committed: [:], producerIDs: session.producerIDs)
+          metadata: metadata, lock: lock, topics: [], groups: [], committed: [:],
+          producerIDs: session.producerIDs)
       }
       // Before the logs are opened, which forget the producers that have been silent for long.
       let namedProducers = try metadata.namedProducers()
@@ -153,7 +153,7 @@ struct BrokerOpening {
     let configurations = topics.map {
       TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)
     }
-    var rest = Parallel.map(all.count, threads: threads) { index in
+    var rest = Parallel.map(all.count, threads: configuration.recoveryThreads(on: fileSystem)) { index in
       let (topic, number) = all[index]
       return open(
         TopicPartition(names[topic], number), texts[topic], configurations[topic],
@@ -187,9 +187,9 @@ struct BrokerOpening {
     let directory = path + "/" + topicPartition.description
     let checkpoint = stored?.forLog ?? PartitionCheckpoint()
     do throws(EventLogError) {
-      if wasClean,
-        let untouched = try UntouchedLog(
-          topicPartition, directory: directory, configuration: log, checkpoint: checkpoint, context: context)
+      if let untouched = try UntouchedLog(
+        topicPartition, directory: directory, configuration: log, checkpoint: checkpoint, wasClean: wasClean,
+        context: context)
       {
         return .online(HostedLog(untouched))
       }
@@ -224,8 +224,15 @@ struct BrokerOpening {
   ) throws(EventLogError) {
     var ends: [PartitionID: (TopicPartition, Int64)] = [:]
     for topic in topics {
-      for (number, log) in topic.logsInUse where !wasClean || log.wasTruncated {
-        ends[PartitionID(topic.id, number)] = (log.topicPartition, log.logEndOffset)
+      for (number, hosted) in topic.hosted.enumerated() {
+        guard case .online(let hosted) = hosted else { continue }
+        let end: Int64
+        switch hosted.found {
+        case .log(let log) where !wasClean || log.wasTruncated: end = log.logEndOffset
+        case .untouched(let logEndOffset) where !wasClean: end = logEndOffset
+        default: continue
+        }
+        ends[PartitionID(topic.id, number)] = (TopicPartition(topic.name, number), end)
       }
     }
     for found in OffsetBeyondEnd.find(committed, ends) {
@@ -274,11 +281,17 @@ struct BrokerOpening {
   }
 }
 
+extension BrokerConfiguration {
+  /// How many threads open and close logs. A test's file system sees its calls in the order in which one thread makes them, so
+  /// that it can say which is to fail.
+  func recoveryThreads(on fileSystem: any FileSystem) -> Int { fileSystem is LocalFileSystem ? recoveryThreads : 1 }
+}
+
 extension StoredCheckpoint {
   /// As the log takes it.
   var forLog: PartitionCheckpoint {
     PartitionCheckpoint(
       logStartOffset: logStartOffset, recoveryPoint: recoveryPoint, logEndOffset: logEndOffset,
-      shutdown: cleanShutdown.flatMap(CleanShutdown.init(bytes:)))
+      uncleanStops: uncleanStops, shutdown: cleanShutdown.flatMap(CleanShutdown.init(bytes:)))
   }
 }

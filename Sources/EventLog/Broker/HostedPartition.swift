@@ -44,6 +44,23 @@ final class HostedLog: Sendable {
     state = Mutex(.untouched(untouched))
   }
 
+  /// What the opening has found.
+  enum Found {
+    case log(PartitionLog)
+    case untouched(logEndOffset: Int64)
+  }
+
+  /// Nil where the broker is closed.
+  var found: Found? {
+    state.withLock { state in
+      switch state {
+      case .untouched(let untouched): .untouched(logEndOffset: untouched.logEndOffset)
+      case .inUse(let log): .log(log)
+      case .closed: nil
+      }
+    }
+  }
+
   /// The log, where somebody has used it.
   var logIfUsed: PartitionLog? {
     state.withLock { if case .inUse(let log) = $0 { log } else { nil } }

@@ -128,6 +128,14 @@ enum Partition: Sendable {
     }
   }
 
+  func leaderEpochs() throws(EventLogError) -> LeaderEpochCheckpoint {
+    switch self {
+    case .log(let log): return log.leaderEpochs
+    case .reader(let reader): return reader.leaderEpochs
+    case .offline(_, let error): throw error
+    }
+  }
+
   func offset(forTimestamp timestamp: Int64) throws(EventLogError) -> (offset: Int64, timestamp: Int64)? {
     switch self {
     case .log(let log): return try log.offset(forTimestamp: timestamp)

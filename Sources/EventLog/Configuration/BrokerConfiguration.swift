@@ -10,8 +10,8 @@ public struct BrokerConfiguration: Sendable {
   public var defaultPartitions = 1
   /// Defaults of all topics, by the topic configurations' names (`segment.bytes`, `retention.ms`, …).
   public var topicDefaults: [String: String] = [:]
-  /// How many threads open partitions, and recover them after an unclean stop (`num.recovery.threads.per.data.dir`): 2, as in
-  /// Kafka 4; from 1 to 64.
+  /// How many threads open partitions, recover them after an unclean stop, and close them
+  /// (`num.recovery.threads.per.data.dir`): 2, as in Kafka 4; from 1 to 64.
   public var recoveryThreads = 2
   /// How often the recovery points are written down (`log.flush.offset.checkpoint.interval.ms`): 60 s. What was appended before
   /// the last time and is not on the disk yet is synced then, which Kafka leaves to the system.

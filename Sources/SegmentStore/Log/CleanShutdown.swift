@@ -5,7 +5,8 @@ internal import RecordFormat
 /// metadata store together with the checkpoint of that stop.
 ///
 /// It is believed where neither the directory's names nor the active segment's file were touched since. Only logs without
-/// anything unusual have one: no aborted or open transactions, and nothing left to be finished.
+/// anything unusual have one: no aborted or open transactions, and nothing left to be finished. It stays good over later
+/// sessions that did not use the log, however they ended.
 package struct CleanShutdown: Sendable, Equatable {
   struct SegmentEntry: Sendable, Equatable {
     var baseOffset: Int64
@@ -17,8 +18,8 @@ package struct CleanShutdown: Sendable, Equatable {
   /// they are read where they are.
   package let bytes: [UInt8]
 
-  private static let version: Int64 = 1
-  private static let fixedFields = 9
+  private static let version: Int64 = 2
+  private static let fixedFields = 10
   private static let segmentFields = 3
   private static let width = MemoryLayout<Int64>.size
 
@@ -40,11 +41,12 @@ package struct CleanShutdown: Sendable, Equatable {
 
   init(
     directoryModified: Int64, logModified: Int64, leaderEpoch: Int32, firstBatchTimestamp: Int64, maxTimestamp: Int64,
-    offsetOfMaxTimestamp: Int64, snapshotOffset: Int64, hasProducers: Bool, segments: [SegmentEntry]
+    offsetOfMaxTimestamp: Int64, snapshotOffset: Int64, hasProducers: Bool, namesDigest: UInt32,
+    segments: [SegmentEntry]
   ) {
     var numbers = [
       Self.version, directoryModified, logModified, Int64(leaderEpoch), firstBatchTimestamp, maxTimestamp,
-      offsetOfMaxTimestamp, snapshotOffset, hasProducers ? 1 : 0,
+      offsetOfMaxTimestamp, snapshotOffset, hasProducers ? 1 : 0, Int64(namesDigest),
     ]
     for segment in segments { numbers += [segment.baseOffset, segment.size, segment.createdAt] }
     bytes = numbers.flatMap { number in withUnsafeBytes(of: number.littleEndian) { Array($0) } }
@@ -66,6 +68,8 @@ package struct CleanShutdown: Sendable, Equatable {
   var snapshotOffset: Int64 { number(7) }
   /// Whether it has any in it.
   var hasProducers: Bool { number(8) != 0 }
+  /// Of the names in the directory.
+  var namesDigest: UInt32 { UInt32(truncatingIfNeeded: number(9)) }
   /// At least 1.
   var segmentCount: Int { (bytes.count / Self.width - Self.fixedFields) / Self.segmentFields }
 
@@ -100,16 +104,17 @@ extension PartitionLog {
   /// Files that were changed after `settledTime` have that as their stamp from then on.
   package func cleanShutdown(settledTime: Int64) -> CleanShutdown? {
     let segments = self.segments
-    guard let last = segments.last, isInOrder(last), let directory = settledStatus(directory, settledTime),
-      let log = settledStatus(last.files.log, settledTime), log.size == Int64(last.size)
+    guard let last = segments.last, isInOrder(last), let status = settledStatus(directory, settledTime),
+      let log = settledStatus(last.files.log, settledTime), log.size == Int64(last.size),
+      let namesDigest = try? PartitionDirectory.namesDigest(directory, context.fileSystem)
     else { return nil }
     return state.withLock { state in
       CleanShutdown(
-        directoryModified: directory.modifiedNanoseconds, logModified: log.modifiedNanoseconds,
+        directoryModified: status.modifiedNanoseconds, logModified: log.modifiedNanoseconds,
         leaderEpoch: state.leaderEpoch, firstBatchTimestamp: state.active.firstBatchTimestamp ?? .min,
         maxTimestamp: state.active.index.maxTimestamp,
         offsetOfMaxTimestamp: state.active.index.offsetOfMaxTimestamp, snapshotOffset: state.snapshotOffset ?? -1,
-        hasProducers: !state.producers.isEmpty,
+        hasProducers: !state.producers.isEmpty, namesDigest: namesDigest,
         segments: segments.map {
           .init(baseOffset: $0.baseOffset, size: Int64($0.size), createdAt: $0.createdAt)
         })

@@ -113,15 +113,22 @@ package struct PartitionCheckpoint: Sendable, Equatable {
   package var recoveryPoint: Int64
   /// The log end of a clean shutdown; nil after an unclean one.
   package var logEndOffset: Int64?
-  /// What the files were then, if that is known.
+  /// Of how many unclean stops of its store the log's leader epoch knows: after each it has to be another one before anything is
+  /// appended. `owesEpoch` where it does not know of all; nil where nobody has noted it.
+  package var uncleanStops: Int64?
+  /// What the files were at a clean shutdown, if that is known.
   package var shutdown: CleanShutdown?
 
+  package static let owesEpoch: Int64 = -1
+
   package init(
-    logStartOffset: Int64 = 0, recoveryPoint: Int64 = 0, logEndOffset: Int64? = nil, shutdown: CleanShutdown? = nil
+    logStartOffset: Int64 = 0, recoveryPoint: Int64 = 0, logEndOffset: Int64? = nil, uncleanStops: Int64? = nil,
+    shutdown: CleanShutdown? = nil
   ) {
     self.logStartOffset = logStartOffset
     self.recoveryPoint = recoveryPoint
     self.logEndOffset = logEndOffset
+    self.uncleanStops = uncleanStops
     self.shutdown = shutdown
   }
 }

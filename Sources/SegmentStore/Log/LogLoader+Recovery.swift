@@ -12,6 +12,7 @@ extension LogLoader {
     var epochs = LeaderEpochCheckpoint()
     var scans: [Int64: ScannedSegment] = [:]
     var result: Result?
+    var hasSynced = false
     for (number, base) in bases.enumerated() {
       let isLast = number == bases.count - 1
       let nextBase = isLast ? nil : bases[number + 1]
@@ -28,14 +29,19 @@ extension LogLoader {
       if isShared, scan.end < Int64(candidate.size) || !goesOn { try replaceByCopy(candidate) }
       try cut(candidate, to: scan.end, why: scan.why)
       wasTruncated = wasTruncated || scan.isTorn
-      let recovered = Segment(files: candidate.files, size: Int(scan.end), createdAt: candidate.createdAt)
+      let recovered = Segment(
+        files: candidate.files, size: Int(scan.end), createdAt: candidate.createdAt, index: goesOn ? nil : scan.index)
       segments.append(recovered)
       for entry in scan.epochs.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
       scans[base] = scan.summary
       // Which segment's sync failed is not known: none that was written since the recovery point can be trusted.
       if mayHaveLostPages { try replaceByCopy(recovered) }
-      let isLong = scan.unsyncedBytes > Self.longSync && !mayHaveLostPages
-      if goesOn || !isLong { try sync(candidate.files.log) }
+      let needsSync = scan.unsyncedBytes > 0 || scan.isTorn
+      let isDeferred = needsSync && !goesOn && !mayHaveLostPages && !context.takesRecoverySync(scan.unsyncedBytes)
+      if goesOn || needsSync && !isDeferred {
+        try sync(candidate.files.log)
+        hasSynced = true
+      }
       if goesOn {
         var index = scan.index
         index.close()
@@ -46,20 +52,18 @@ extension LogLoader {
         wasTruncated = true
         try discard(later, after: scan.nextOffset)
       }
-      // The old ones may speak of what was cut, and lead past what is damaged only if it is known where that ends.
       var index = scan.index
       index.close()
-      do throws(EventLogError) {
-        try IndexFile.write(index.offsets, index.times, candidate.files, fileSystem)
-      } catch {
-        context.warn(error)
-        try unlinkIfPresent(candidate.files.offsetIndex)
-        try unlinkIfPresent(candidate.files.timeIndex)
-      }
+      // The old ones go up to where an earlier stop left the log, unless they speak of what was cut.
+      let areStale = try !indexesLieWithin(recovered, before: scan.nextOffset)
+      if wasTruncated || areStale { try replaceIndexes(index, candidate.files) }
       result = Result(
         segments: segments, activeIndex: index, firstBatchTimestamp: scan.firstBatchTimestamp,
         nextOffset: max(scan.nextOffset, base), logStartOffset: logStart(bases[0]), isIndexDirty: true)
-      if isLong { result?.durableOffset = max(checkpoint.recoveryPoint, base) }
+      if isDeferred {
+        result?.durableOffset = max(checkpoint.recoveryPoint, base)
+        result?.hasNewNames = true
+      }
       break
     }
     // Whatever stands in for what was lost is on the disk under its own name: `replaceByCopy` saw to that.
@@ -81,14 +85,36 @@ extension LogLoader {
           "the log ends at \(result.nextOffset), but was on the disk up to \(checkpoint.recoveryPoint): "
             + "something outside of EventLog took the rest away", file: directory))
     }
+    // A process that died before its first sync left the names to nobody else. Segments that were dropped must not come back.
+    if hasSynced || wasTruncated { try fileSystem.syncNames(in: directory) }
     result.wasTruncated = wasTruncated
     result.epochs = epochs
     result.scans = scans
     return result
   }
 
-  /// So many bytes take a disk longer to sync than an opening should last. They are shown once a sync thread has done it.
-  private static let longSync: Int64 = 4 << 20
+  /// Whether what index files there are says nothing of anything beyond the segment's end.
+  private func indexesLieWithin(_ segment: Segment, before end: Int64) throws(EventLogError) -> Bool {
+    let files = segment.files
+    let offsets = try fileSystem.contentsIfPresent(of: files.offsetIndex) ?? []
+    let times = try fileSystem.contentsIfPresent(of: files.timeIndex) ?? []
+    guard let offsets = IndexFile.offsets(offsets, logSize: segment.size), let times = IndexFile.times(times) else {
+      return false
+    }
+    return [offsets.last?.relativeOffset, times.last?.relativeOffset].allSatisfy {
+      files.baseOffset + Int64($0 ?? -1) < end
+    }
+  }
+
+  private func replaceIndexes(_ index: IndexBuilder, _ files: SegmentFiles) throws(EventLogError) {
+    do throws(EventLogError) {
+      try IndexFile.write(index.offsets, index.times, files, fileSystem)
+    } catch {
+      context.warn(error)
+      try unlinkIfPresent(files.offsetIndex)
+      try unlinkIfPresent(files.timeIndex)
+    }
+  }
 
   /// Whether the log goes on with the segment at `base`.
   private func isConnected(_ scan: Scan, to base: Int64) -> Bool {

@@ -26,6 +26,8 @@ struct LogLoader {
     var isIndexLoaded = true
     /// Everything below it is on the disk, and nothing from it on may be shown before a sync; nil where that is everything.
     var durableOffset: Int64?
+    /// Whether what is to be synced depends on names that are not on the disk yet.
+    var hasNewNames = false
     /// What the recovery knows of the segments that it went over, by their base offsets.
     var scans: [Int64: ScannedSegment] = [:]
     /// The producers, as the last batch left them.

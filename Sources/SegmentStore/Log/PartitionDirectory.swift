@@ -53,6 +53,16 @@ package enum PartitionDirectory {
     return epochs
   }
 
+  /// Tells one set of names in the directory from another, in whatever order they are listed.
+  static func namesDigest(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) -> UInt32 {
+    var digest: UInt32 = 0
+    for name in try fileSystem.list(path).sorted() {
+      var terminated = name + "/"
+      digest = terminated.withUTF8 { Checksum.crc32c(UnsafeRawBufferPointer($0), continuing: digest) }
+    }
+    return digest
+  }
+
   static func write(
     _ epochs: LeaderEpochCheckpoint, to path: String, durably: Bool = false, _ fileSystem: any FileSystem
   ) throws(EventLogError) {

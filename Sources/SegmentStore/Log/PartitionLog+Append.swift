@@ -223,6 +223,7 @@ extension PartitionLog {
         try roll(&state)
       }
       if state.active.mapping == nil {
+        try beginEpochIfDue(&state)
         try loadIndex(&state)
         try state.active.activate(context, segmentBytes: state.configuration.segmentBytes)
       }

@@ -3,7 +3,22 @@ package import RecordFormat
 extension PartitionLog {
   /// What the metadata store has to know after a crash: everything below the recovery point is on the disk.
   package var checkpoint: PartitionCheckpoint {
-    PartitionCheckpoint(logStartOffset: logStartOffset, recoveryPoint: durableOffset)
+    let owesEpoch = state.withLock { $0.epochToBegin != nil }
+    return PartitionCheckpoint(
+      logStartOffset: logStartOffset, recoveryPoint: durableOffset,
+      uncleanStops: owesEpoch ? PartitionCheckpoint.owesEpoch : context.uncleanStops)
+  }
+
+  /// The same, where it is not what was written down the last time. Of a log that was opened by the record of a clean stop and
+  /// did not change, that record is worth more.
+  package var unsavedCheckpoint: PartitionCheckpoint? {
+    let checkpoint = checkpoint
+    return state.withLock { $0.saved == checkpoint } ? nil : checkpoint
+  }
+
+  /// `checkpoint` was written down.
+  package func saved(_ checkpoint: PartitionCheckpoint) {
+    state.withLock { $0.saved = checkpoint }
   }
 
   /// Makes everything durable, trims the files to what was written, and ends.

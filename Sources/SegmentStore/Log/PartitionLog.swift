@@ -58,6 +58,8 @@ package final class PartitionLog: Sendable {
     var active: ActiveSegment
     var nextOffset: Int64
     var leaderEpoch: Int32
+    /// Where the next append has to begin a leader epoch: those that the batches were seen to have.
+    var epochToBegin: LeaderEpochCheckpoint?
     /// Everything below it is on the disk.
     var durableOffset: Int64
     /// The first `acks=all` batch that is not: nothing from it on is shown.
@@ -82,6 +84,8 @@ package final class PartitionLog: Sendable {
     var lastFlush: Int64
     /// Where the log ended at the last checkpoint.
     var endAtCheckpoint: Int64 = 0
+    /// The last checkpoint that was written down.
+    var saved: PartitionCheckpoint?
     /// Why this log takes no more appends.
     var failure: EventLogError? {
       didSet { hasFailed = failure != nil }
@@ -107,21 +111,26 @@ package final class PartitionLog: Sendable {
         context: context, directory: directory, checkpoint: checkpoint, configuration: configuration,
         wasClean: wasClean && !isNew)
       let loaded = try loader.load()
-      let leaderEpoch = try Self.beginEpoch(
-        directory, at: loaded.nextOffset, isNewLeader: !wasClean, seen: loaded.epochs, fileSystem)
+      let beginsEpoch = !wasClean || checkpoint.owesEpoch(in: context)
+      let leaderEpoch = try Self.latestEpoch(
+        directory, at: loaded.nextOffset, seen: loaded.epochs, completesFile: !beginsEpoch, fileSystem)
       try self.init(
         topicPartition, directory: directory, configuration: configuration, loaded, leaderEpoch: leaderEpoch,
-        hasNewNames: isNew, context: context)
+        epochToBegin: beginsEpoch ? loaded.epochs : nil, hasNewNames: isNew, context: context)
       context.diskBudget.add(sizeInBytes)
     } catch {
       throw error.at(topicPartition)
     }
   }
 
-  /// - Parameter hasNewNames: whether the directory was made, and its name is not on the disk yet.
+  /// - Parameters:
+  ///   - epochToBegin: where the first append has to begin a leader epoch: those that the batches were seen to have.
+  ///   - saved: the checkpoint as it was written down, if that need not be done again.
+  ///   - hasNewNames: whether the directory was made, and its name is not on the disk yet.
   init(
     _ topicPartition: TopicPartition, directory: String, configuration: LogConfiguration, _ loaded: LogLoader.Result,
-    leaderEpoch: Int32, hasNewNames: Bool, context: StoreContext
+    leaderEpoch: Int32, epochToBegin: LeaderEpochCheckpoint?, saved: PartitionCheckpoint? = nil,
+    hasNewNames: Bool = false, context: StoreContext
   ) throws(EventLogError) {
     guard let last = loaded.segments.last else {
       throw EventLogError(.storageError, "the log has no segment", file: directory)
@@ -151,9 +160,9 @@ package final class PartitionLog: Sendable {
     state = Mutex(
       State(
         configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
-        durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset, producers: loaded.producers,
-        snapshotOffset: loaded.snapshotOffset, hasNewNames: hasNewNames || loaded.nextOffset == last.baseOffset,
-        lastFlush: context.time.monotonicMilliseconds()))
+        epochToBegin: epochToBegin, durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset, producers: loaded.producers,
+        snapshotOffset: loaded.snapshotOffset, hasNewNames: hasNewNames || loaded.hasNewNames || loaded.nextOffset == last.baseOffset,
+        lastFlush: context.time.monotonicMilliseconds(), saved: saved))
   }
 
   deinit {
@@ -245,33 +254,6 @@ package final class PartitionLog: Sendable {
       return sleepers
     }
     for sleeper in sleepers { sleeper.wakeUp() }
-  }
-
-  /// The epoch that new batches are stamped with: one more after an unclean stop, so that what was written before it can
-  /// be told from what was written after (KIP-101).
-  private static func beginEpoch(
-    _ directory: String, at offset: Int64, isNewLeader: Bool, seen: LeaderEpochCheckpoint, _ fileSystem: any FileSystem
-  ) throws(EventLogError) -> Int32 {
-    let before = try PartitionDirectory.knownLeaderEpochs(directory, fileSystem)
-    var epochs = before
-    // The file is not always synced: what it lost, the batches tell.
-    for entry in seen.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
-    let latest = epochs.latestEpoch
-    epochs.truncateEnd(to: offset)
-    let next = isNewLeader && latest < .max ? latest + 1 : latest
-    // Also where nothing was written in the latest one yet: it never goes back.
-    if epochs.entries.isEmpty || epochs.latestEpoch < next { epochs.assign(next, from: offset) }
-    if epochs != before {
-      // After an unclean stop it has to be on the disk before any batch has it. A power cut that takes those batches would
-      // else take the epoch as well, and the same offsets be given out again under the same one.
-      try PartitionDirectory.write(epochs, to: directory, durably: isNewLeader || !before.entries.isEmpty, fileSystem)
-    }
-    if isNewLeader {
-      // The names of the segments too, and the directory's own: a process that died before its first sync left them to
-      // nobody else.
-      try fileSystem.syncNames(in: directory)
-    }
-    return epochs.latestEpoch
   }
 
   static func jitter(

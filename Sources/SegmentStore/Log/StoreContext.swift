@@ -20,7 +20,13 @@ package final class StoreContext: Sendable {
   package let maintenanceThread: WorkerPool
   /// Files that wait to be unlinked.
   package let deletedFiles: DeletedFiles
+  private let uncleanStopCount = Atomic<Int64>(0)
   private let descriptorsLeft: Atomic<Int>
+  /// What recoveries may still sync themselves, in bytes: an opening should not last longer than a disk takes for so many. The
+  /// rest is shown once a sync thread has done it.
+  private let recoverySyncsLeft = Atomic<Int64>(4 << 20)
+  /// So many bytes a disk syncs in the time that each sync takes at least.
+  private static let smallestSync: Int64 = 64 << 10
   /// `producer.id.expiration.ms`
   package let producerIDExpiration: Int64
   /// The ids of named producers, which never expire.
@@ -71,6 +77,17 @@ package final class StoreContext: Sendable {
   }
 
   var producersKept: Set<Int64> { keptProducers.withLock { $0 } }
+
+  /// How many stops of the store were unclean. Set before its logs are opened.
+  package var uncleanStops: Int64 {
+    get { uncleanStopCount.load(ordering: .relaxed) }
+    set { uncleanStopCount.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Whether a recovery is to sync so many bytes itself.
+  func takesRecoverySync(_ bytes: Int64) -> Bool {
+    recoverySyncsLeft.subtract(max(bytes, Self.smallestSync), ordering: .relaxed).newValue >= 0
+  }
 
   /// Whether one more segment may keep its descriptor open. Others open theirs for each sync.
   func takeDescriptor() -> Bool {

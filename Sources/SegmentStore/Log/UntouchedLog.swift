@@ -1,24 +1,28 @@
 package import RecordFormat
 
-/// A log whose files nobody touched since it was closed in order. Two looks at the disk say so, where opening it takes forty
+/// A log whose files nobody touched since it was closed in order. A few looks at the disk say so, where opening it takes forty
 /// system calls; all else is in the record of that stop. So it need not be made before somebody uses it, and many partitions
-/// open quickly.
+/// open quickly, also where a crash ended the session in between: whatever was acknowledged with `acks=all` has made its
+/// file longer, on the disk too, and what a power cut took back otherwise is as if it had never been.
 package struct UntouchedLog: Sendable {
   private let topicPartition: TopicPartition
   package var configuration: LogConfiguration
   private let context: StoreContext
   private let directory: String
-  private let logStartOffset: Int64
-  private let logEndOffset: Int64
+  package let logEndOffset: Int64
+  private let checkpoint: PartitionCheckpoint
   private let record: CleanShutdown
 
   /// Nil where there is no record of a clean stop, or where it is not what is there. Else its bytes are counted among
   /// those of all logs from now on.
   ///
-  /// - Parameter checkpoint: of a stop after which nobody had the store open.
+  /// - Parameters:
+  ///   - checkpoint: of the last clean stop, and nothing was written down of the log since.
+  ///   - wasClean: whether that was the store's last stop. Else the names in the directory are looked at as well: a file system
+  ///     without a journal may have kept them, and lost the stamp, or the other way round.
   package init?(
     _ topicPartition: TopicPartition, directory: String, configuration: LogConfiguration,
-    checkpoint: PartitionCheckpoint, context: StoreContext
+    checkpoint: PartitionCheckpoint, wasClean: Bool, context: StoreContext
   ) throws(EventLogError) {
     let fileSystem = context.fileSystem
     do throws(EventLogError) {
@@ -29,12 +33,17 @@ package struct UntouchedLog: Sendable {
         log.kind == .file, log.size == record.last.size, log.modifiedNanoseconds == record.logModified,
         log.linkCount == 1
       else { return nil }
+      if !wasClean {
+        guard try PartitionDirectory.namesDigest(directory, fileSystem) == record.namesDigest else { return nil }
+      }
       self.topicPartition = topicPartition
       self.configuration = configuration
       self.context = context
       self.directory = directory
-      logStartOffset = max(checkpoint.logStartOffset, record.segment(0).baseOffset)
       logEndOffset = end
+      self.checkpoint = PartitionCheckpoint(
+        logStartOffset: checkpoint.logStartOffset, recoveryPoint: checkpoint.recoveryPoint,
+        uncleanStops: checkpoint.uncleanStops)
       self.record = record
       context.diskBudget.add((0..<record.segmentCount).reduce(0) { $0 + record.segment($1).size })
     } catch {
@@ -49,7 +58,8 @@ package struct UntouchedLog: Sendable {
     do throws(EventLogError) {
       return try PartitionLog(
         topicPartition, directory: directory, configuration: configuration, try load(),
-        leaderEpoch: record.leaderEpoch, hasNewNames: false, context: context)
+        leaderEpoch: record.leaderEpoch, epochToBegin: checkpoint.owesEpoch(in: context) ? .init() : nil,
+        saved: checkpoint, context: context)
     } catch {
       throw error.at(topicPartition)
     }
@@ -67,7 +77,7 @@ package struct UntouchedLog: Sendable {
         baseOffset: record.last.baseOffset, interval: configuration.indexIntervalBytes,
         maxTimestamp: record.maxTimestamp, offsetOfMaxTimestamp: record.offsetOfMaxTimestamp),
       firstBatchTimestamp: record.firstBatchTimestamp == .min ? nil : record.firstBatchTimestamp,
-      nextOffset: logEndOffset, logStartOffset: logStartOffset)
+      nextOffset: logEndOffset, logStartOffset: max(checkpoint.logStartOffset, record.segment(0).baseOffset))
     result.isIndexLoaded = record.last.size == 0
     let loader = ProducerStateLoader(context: context, directory: directory)
     if !record.hasProducers {

@@ -11,7 +11,7 @@ package final class Segment: Sendable {
   let createdAt: Int64
   /// Bytes of whole batches.
   private let publishedSize: Atomic<Int>
-  private let slot = Mutex(Slot())
+  private let slot: Mutex<Slot>
   private let removed = Atomic(false)
   /// What `largestTimestamp` found; `.min` where nobody asked yet.
   private let knownLargestTimestamp = Atomic<Int64>(.min)
@@ -22,12 +22,15 @@ package final class Segment: Sendable {
   private struct Slot {
     var contents: SegmentContents?
     var isPinned = false
+    var index: IndexBuilder?
   }
 
-  init(files: SegmentFiles, size: Int, createdAt: Int64) {
+  /// - Parameter index: of a segment whose index files do not go up to its end, until it has them.
+  init(files: SegmentFiles, size: Int, createdAt: Int64, index: IndexBuilder? = nil) {
     self.files = files
     self.createdAt = createdAt
     publishedSize = Atomic(size)
+    slot = Mutex(Slot(index: index))
   }
 
   package var size: Int { publishedSize.load(ordering: .acquiring) }
@@ -44,7 +47,8 @@ package final class Segment: Sendable {
   func loadedContents(_ context: StoreContext) throws(EventLogError) -> SegmentContents {
     if let loaded = contentsIfLoaded { return loaded }
     if isRemoved { throw removalError }
-    let fresh = try SegmentLoader(context: context, files: files, size: size).load()
+    let index = slot.withLock { $0.index }
+    let fresh = try SegmentLoader(context: context, files: files, size: size).load(index)
     // What was opened may have been another's.
     if isRemoved { throw removalError }
     let (winner, isOurs) = slot.withLock { slot -> (SegmentContents, Bool) in
@@ -69,10 +73,11 @@ package final class Segment: Sendable {
     slot.withLock { $0 = Slot(contents: contents, isPinned: true) }
   }
 
-  /// Says that nobody appends any more: the contents may now go when others need the room.
+  /// Says that nobody appends any more, and the index files are there: the contents may now go when others need the room.
   func unpin(_ context: StoreContext) {
     let isLoaded = slot.withLock { slot in
       slot.isPinned = false
+      slot.index = nil
       return slot.contents != nil
     }
     if isLoaded { context.contents.insert(self) }

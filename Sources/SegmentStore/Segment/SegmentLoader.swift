@@ -6,7 +6,8 @@ struct SegmentLoader {
   let files: SegmentFiles
   let size: Int
 
-  func load() throws(EventLogError) -> SegmentContents {
+  /// - Parameter index: the indexes, where the files need not be looked at.
+  func load(_ index: IndexBuilder? = nil) throws(EventLogError) -> SegmentContents {
     let fileSystem = context.fileSystem
     let file = try fileSystem.open(files.log, .read)
     defer { fileSystem.close(file) }
@@ -23,6 +24,7 @@ struct SegmentLoader {
       let address = try fileSystem.map(file, count: size, writable: false, path: files.log)
       region = MemoryRegion(owning: UnsafeRawPointer(address), count: size, origin: .mapping)
     }
+    if let index { return SegmentContents(region: region, offsetIndex: index.offsets, timeIndex: index.times) }
     if let indexes = try? loadIndexes() {
       let contents = SegmentContents(region: region, offsetIndex: indexes.offsets, timeIndex: indexes.times)
       if isRight(contents) { return contents }

@@ -72,6 +72,7 @@ struct ActiveSegmentTests {
     #expect(try lengths(log) == model, "seed \(seed)")
     _ = try log.close()
     log = try test.open()
+    try log.waitUntilRecovered()
     #expect(try lengths(log) == model, "seed \(seed)")
     _ = try log.close()
   }

@@ -51,10 +51,10 @@ struct TestLog {
   }
 
   /// The log by the record of its last stop, if that is what is there.
-  func untouched(_ checkpoint: PartitionCheckpoint) throws -> UntouchedLog? {
+  func untouched(_ checkpoint: PartitionCheckpoint, wasClean: Bool = true) throws -> UntouchedLog? {
     try UntouchedLog(
       TopicPartition("t", 0), directory: directory, configuration: configuration, checkpoint: checkpoint,
-      context: context)
+      wasClean: wasClean, context: context)
   }
 
   var activeFile: String {
