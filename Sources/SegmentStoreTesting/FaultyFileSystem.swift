@@ -258,6 +258,7 @@ package final class FaultyFileSystem: FileSystem {
   package func status(_ path: String) throws(EventLogError) -> FileStatus? { try local.status(path) }
   package func setModified(_ path: String, nanoseconds: Int64) throws(EventLogError) {
     try local.setModified(path, nanoseconds: nanoseconds)
+    disk?.stamped(path)
   }
   package func list(_ path: String) throws(EventLogError) -> [String] { try local.list(path) }
   package func lock(_ file: FileDescriptor, path: String) throws(EventLogError) -> Bool {

@@ -7,18 +7,23 @@ internal import Synchronization
 ///
 /// A machine may have kept some of the rest as well, in any order: `restore(tornBy:)` makes a choice of that.
 ///
+/// Files and directories come back with the time stamps that they had then: who goes by stamps must not be misled by them.
+///
 /// Files and directories have numbers of their own here, which survive renaming and are never used twice, as inodes are.
 final class SimulatedDisk: Sendable {
   /// The content of a file at one moment.
   struct Snapshot: Sendable {
     fileprivate var number: Int
     fileprivate var bytes: [UInt8]
+    fileprivate var stamp: Int64?
   }
 
   private struct State {
     var numbers: [String: Int] = [:]
     var nextNumber = 1
     var contents: [Int: [UInt8]] = [:]
+    /// When files and directories were last changed before they were last synced.
+    var stamps: [Int: Int64] = [:]
     /// What files held when they lost their names, as long as a power cut may give them back.
     var removed: [Int: [UInt8]] = [:]
     var names = DirectoryNames()
@@ -37,7 +42,7 @@ final class SimulatedDisk: Sendable {
   }
 
   private struct Tree {
-    var directories: [String] = []
+    var directories: [(path: String, number: Int)] = []
     /// By path, in order: what is chosen by a seed is chosen alike in every process.
     var files: [(path: String, number: Int)] = []
   }
@@ -64,12 +69,15 @@ final class SimulatedDisk: Sendable {
   private func adopt(_ directory: String, _ state: inout State) {
     let number = state.number(directory)
     state.directories.insert(number)
+    state.stamps[number] = stamp(directory)
     var names: [String: Int] = [:]
     for name in (try? local.list(directory)) ?? [] {
       let path = directory + "/" + name
       switch (try? local.status(path))?.map(\.kind) {
       case .directory: adopt(path, &state)
-      case .file where directory != root: state.contents[state.number(path)] = content(path)
+      case .file where directory != root:
+        state.contents[state.number(path)] = content(path)
+        state.stamps[state.number(path)] = stamp(path)
       default: continue
       }
       names[name] = state.number(path)
@@ -78,6 +86,7 @@ final class SimulatedDisk: Sendable {
   }
 
   private func content(_ path: String) -> [UInt8] { (try? local.contents(of: path, limit: 1 << 31)) ?? [] }
+  private func stamp(_ path: String) -> Int64? { (try? local.status(path))?.modifiedNanoseconds }
 
   private static func split(_ path: String) -> (directory: String, name: String) {
     guard let slash = path.lastIndex(of: "/") else { return (".", path) }
@@ -130,11 +139,20 @@ final class SimulatedDisk: Sendable {
 
   func snapshot(_ path: String) -> Snapshot {
     let number = state.withLock { $0.number(path) }
-    return Snapshot(number: number, bytes: content(path))
+    return Snapshot(number: number, bytes: content(path), stamp: stamp(path))
   }
 
   func synced(_ snapshot: Snapshot) {
-    state.withLock { $0.contents[snapshot.number] = snapshot.bytes }
+    state.withLock { state in
+      state.contents[snapshot.number] = snapshot.bytes
+      state.stamps[snapshot.number] = snapshot.stamp
+    }
+  }
+
+  /// A file or a directory was given a time stamp, which the machine may write whenever it likes: here at once.
+  func stamped(_ path: String) {
+    let stamp = stamp(path)
+    state.withLock { $0.stamps[$0.number(path)] = stamp }
   }
 
   func syncedDirectory(_ path: String) throws(EventLogError) {
@@ -150,6 +168,7 @@ final class SimulatedDisk: Sendable {
       }
       let number = state.number(path)
       state.directories.insert(number)
+      state.stamps[number] = stamp(path)
       state.names.sync(number, as: numbers, count: count)
     }
   }
@@ -172,7 +191,7 @@ final class SimulatedDisk: Sendable {
       for (name, child) in (names[number] ?? [:]).sorted(by: { $0.key < $1.key }) {
         let childPath = path + "/" + name
         if known.directories.contains(child) {
-          result.directories.append(childPath)
+          result.directories.append((childPath, child))
           waiting.append((childPath, child))
         } else {
           result.files.append((childPath, child))
@@ -185,14 +204,14 @@ final class SimulatedDisk: Sendable {
   /// Has the directory be what was synced.
   func restore() throws(EventLogError) {
     let known = state.withLock { $0 }
-    try write(tree(known.names.durable, known), known.contents)
+    try write(tree(known.names.durable, known), known.contents, known.stamps)
   }
 
   /// Has the directory be what was synced, and any part of what was done since: of names as `DirectoryNames.torn` says, of
   /// files as `TornFile`.
   func restore(tornBy random: inout SplitMix) throws(EventLogError) {
     let torn = torn(by: &random) { Self.split($0).directory != root }
-    try write(torn.tree, torn.contents)
+    try write(torn.tree, torn.contents, torn.stamps)
   }
 
   /// What that would be, with the files directly in the root, and without doing it.
@@ -205,24 +224,42 @@ final class SimulatedDisk: Sendable {
 
   private func torn(
     by random: inout SplitMix, where concerns: (String) -> Bool
-  ) -> (tree: Tree, contents: [Int: [UInt8]]) {
+  ) -> (tree: Tree, contents: [Int: [UInt8]], stamps: [Int: Int64]) {
     let known = state.withLock { $0 }
     // As the page cache has them, stores into mappings included, before anything is thrown away.
     var written = known.removed
+    var writtenStamps: [Int: Int64] = [:]
     for (path, number) in known.numbers where concerns(path) {
+      writtenStamps[number] = stamp(path)
       if (try? local.status(path))?.map(\.kind) == .file { written[number] = content(path) }
     }
     let chance = TornFile.chance(by: &random)
-    let tree = tree(known.names.torn(chance: chance, by: &random), known)
+    let names = known.names.torn(chance: chance, by: &random)
+    let tree = tree(names, known)
+    var stamps: [Int: Int64] = [:]
+    // Of their own, so that a seed makes of names and contents what it always did.
+    var stampRandom = SplitMix(seed: ~UInt64(known.nextNumber))
+    // Without a journal, names and the stamp of their directory are written each for itself.
+    for (_, number) in tree.directories {
+      let isAsSynced = names[number] == known.names.durable[number]
+      let keepsOld = Int.random(in: 0..<4, using: &stampRandom) > 0 ? isAsSynced : !isAsSynced
+      stamps[number] = keepsOld ? known.stamps[number] : writtenStamps[number]
+    }
     var contents: [Int: [UInt8]] = [:]
     for (_, number) in tree.files where contents[number] == nil {
       let synced = known.contents[number] ?? []
-      contents[number] = TornFile(synced: synced, written: written[number] ?? synced).bytes(by: &random)
+      let bytes = TornFile(synced: synced, written: written[number] ?? synced).bytes(by: &random)
+      contents[number] = bytes
+      // A file's length and its stamp are written in one go; not so what it holds.
+      let keepsOld = bytes.count == synced.count && Int.random(in: 0..<4, using: &stampRandom) > 0
+      stamps[number] = keepsOld ? known.stamps[number] : writtenStamps[number]
     }
-    return (tree, contents)
+    return (tree, contents, stamps)
   }
 
-  private func write(_ tree: Tree, _ contents: [Int: [UInt8]]) throws(EventLogError) {
+  private func write(
+    _ tree: Tree, _ contents: [Int: [UInt8]], _ stamps: [Int: Int64]
+  ) throws(EventLogError) {
     for name in try local.list(root) {
       let path = root + "/" + name
       switch try local.status(path)?.kind {
@@ -233,11 +270,15 @@ final class SimulatedDisk: Sendable {
       }
     }
     // Parents come before what lies in them.
-    for directory in tree.directories.sorted() { try local.makeDirectory(directory) }
+    for (path, _) in tree.directories.sorted(by: { $0.path < $1.path }) { try local.makeDirectory(path) }
     for (path, number) in tree.files where Self.split(path).directory != root {
       let file = try local.open(path, .create)
       defer { local.close(file) }
       try local.write(file, contents[number] ?? [], at: 0, path: path)
+    }
+    // Last: to make a file changes the stamp of its directory.
+    for (path, number) in tree.files.filter({ Self.split($0.path).directory != root }) + tree.directories {
+      if let stamp = stamps[number] { try local.setModified(path, nanoseconds: stamp) }
     }
     adopt()
   }

@@ -23,7 +23,7 @@ extension LogLoader {
         segments.append(candidate)
         continue
       }
-      let scan = try scan(candidate)
+      let scan = try scan(candidate, isLast: isLast)
       let goesOn = nextBase.map { isConnected(scan, to: $0) } ?? false
       // Who is about to cut it, or to append to it, gets a file of its own.
       if isShared, scan.end < Int64(candidate.size) || !goesOn { try replaceByCopy(candidate) }
@@ -54,9 +54,8 @@ extension LogLoader {
       }
       var index = scan.index
       index.close()
-      // The old ones go up to where an earlier stop left the log, unless they speak of what was cut.
-      let areStale = try !indexesLieWithin(recovered, before: scan.nextOffset)
-      if wasTruncated || areStale { try replaceIndexes(index, candidate.files) }
+      // The files go up to where an earlier stop left the log, unless they speak of what is no more.
+      if wasTruncated || scan.indexCheck?.isPassed != true { try replaceIndexes(index, candidate.files) }
       result = Result(
         segments: segments, activeIndex: index, firstBatchTimestamp: scan.firstBatchTimestamp,
         nextOffset: max(scan.nextOffset, base), logStartOffset: logStart(bases[0]), isIndexDirty: true)
@@ -93,19 +92,6 @@ extension LogLoader {
     return result
   }
 
-  /// Whether what index files there are says nothing of anything beyond the segment's end.
-  private func indexesLieWithin(_ segment: Segment, before end: Int64) throws(EventLogError) -> Bool {
-    let files = segment.files
-    let offsets = try fileSystem.contentsIfPresent(of: files.offsetIndex) ?? []
-    let times = try fileSystem.contentsIfPresent(of: files.timeIndex) ?? []
-    guard let offsets = IndexFile.offsets(offsets, logSize: segment.size), let times = IndexFile.times(times) else {
-      return false
-    }
-    return [offsets.last?.relativeOffset, times.last?.relativeOffset].allSatisfy {
-      files.baseOffset + Int64($0 ?? -1) < end
-    }
-  }
-
   private func replaceIndexes(_ index: IndexBuilder, _ files: SegmentFiles) throws(EventLogError) {
     do throws(EventLogError) {
       try IndexFile.write(index.offsets, index.times, files, fileSystem)
@@ -135,6 +121,7 @@ extension LogLoader {
     var why: LogScanner.End = .endOfFile
     var nextOffset: Int64
     var index: IndexBuilder
+    var indexCheck: IndexCheck?
     var firstBatchTimestamp: Int64?
     var epochs = LeaderEpochCheckpoint()
     var summary = ScannedSegment()
@@ -144,13 +131,14 @@ extension LogLoader {
     var isTorn: Bool { why != .endOfFile && why != .unwritten }
   }
 
-  private func scan(_ segment: Segment) throws(EventLogError) -> Scan {
+  private func scan(_ segment: Segment, isLast: Bool) throws(EventLogError) -> Scan {
     let path = segment.files.log
     let file = try fileSystem.open(path, .read)
     defer { fileSystem.close(file) }
     var scan = Scan(
       nextOffset: segment.baseOffset,
-      index: IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes))
+      index: IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes),
+      indexCheck: isLast ? try IndexCheck(segment, fileSystem) : nil)
     var scanner = LogScanner(mapping: file, fileSystem, path: path, limit: Int64(segment.size))
     while true {
       let fault: String
@@ -171,6 +159,7 @@ extension LogLoader {
           if !isKnown { scan.unsyncedBytes += Int64(header.sizeInBytes) }
           if position == 0 { scan.firstBatchTimestamp = header.maxTimestamp }
           scan.index.add(header, position: Int(position))
+          scan.indexCheck?.see(header, at: position)
           scan.epochs.assign(header.partitionLeaderEpoch, from: header.baseOffset)
           scan.nextOffset = header.nextOffset
           scan.end = position + Int64(header.sizeInBytes)

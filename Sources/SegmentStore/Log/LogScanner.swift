@@ -49,15 +49,18 @@ package struct LogScanner: ~Copyable {
     buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
 
-  /// The same by a mapping, which copies nothing: for the owner of the file, whom nobody cuts it under.
+  /// The same by a mapping, which copies nothing: for the owner of the file, whom nobody cuts it under. What is short is
+  /// read, which takes less time than to map it.
   init(
     mapping file: FileDescriptor, _ fileSystem: any FileSystem, path: String, from position: Int64 = 0, limit: Int64
   ) {
-    self.init(fileSystem, file, path: path, from: position, limit: limit)
-    guard limit > position else { return }
+    self.init(fileSystem, file, path: path, from: position, limit: limit, chunk: Self.shortest)
+    guard limit - position > Self.shortest else { return }
     // Where it can't be mapped, it can be read.
     mapping = try? ResidentMapping(fileSystem, file, count: Int(limit), path: path, from: Int(position))
   }
+
+  private static let shortest = 128 << 10
 
   deinit {
     buffer.deallocate()
