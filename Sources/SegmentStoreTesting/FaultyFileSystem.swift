@@ -154,6 +154,9 @@ package final class FaultyFileSystem: FileSystem {
     state.withLock { $0.powerIsCut = false }
   }
 
+  /// Everything that was done so far becomes durable, as after some time without a sync too.
+  package func writeOut() { disk?.adopt() }
+
   /// What is durable now, as paths and contents.
   package func durableState() -> [String: [UInt8]] { disk?.durableFiles() ?? [:] }
 

@@ -57,7 +57,7 @@ final class SimulatedDisk: Sendable {
     adopt()
   }
 
-  private func adopt() {
+  func adopt() {
     state.withLock { state in
       let next = state.nextNumber
       state = State()

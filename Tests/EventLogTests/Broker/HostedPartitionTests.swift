@@ -14,6 +14,11 @@ struct HostedPartitionTests {
     }
   }
 
+  /// Has all files of some of the partitions fail to open.
+  private func failFiles(of partitions: [Int], _ faults: FaultInjector) {
+    for partition in partitions { faults.fail(.open, times: nil, matching: "orders-\(partition)/") }
+  }
+
   /// A broker with a value in each partition of `orders`, which was closed and opened again.
   private func withReopened(
     configuration: BrokerConfiguration = .init(), clock: TestClock? = nil, _ body: (TestBroker) async throws -> Void
@@ -58,6 +63,57 @@ struct HostedPartitionTests {
       for _ in 0..<2 { try broker.restart(after: stop) }
       #expect(try await values(broker) == ["value 0", "value 1", "one more", "value 2"])
       #expect(try await broker.drain("orders", group: "g").map(\.valueString) == ["one more"])
+    }
+  }
+
+  @Test("is not made by an opening after an unclean stop either, and its next record has another leader epoch")
+  func unclean() async throws {
+    try await withReopened { broker in
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      for _ in 0..<2 { try broker.restart(after: .kill) { failFiles(of: [0, 2], $0) } }
+      // The others are opened by what the clean stop noted, this one by what it found.
+      try broker.restart(prepare: failFiles)
+      broker.faults.heal()
+      #expect(broker.warnings.isEmpty)
+      for partition in 0..<Self.count {
+        try await broker.produce("orders", values: ["after"], partition: partition)
+        try await broker.produce("orders", values: ["after"], partition: partition)
+      }
+      let records = try await broker.drain("orders")
+      #expect(
+        records.map { "\($0.partition) \($0.valueString ?? "") \($0.leaderEpoch)" } == [
+          "0 value 0 0", "0 after 1", "0 after 1", "1 value 1 0", "1 one more 0", "1 after 1", "1 after 1", "2 value 2 0",
+          "2 after 1", "2 after 1",
+        ])
+    }
+  }
+
+  @Test("keeps its record where it was only read, whatever is written down meanwhile")
+  func checkpoints() async throws {
+    var configuration = BrokerConfiguration()
+    configuration.checkpointInterval = .seconds(5)
+    try await withReopened(configuration: configuration, clock: TestClock()) { broker in
+      #expect(try await values(broker).count == Self.count)
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      try await broker.advance(by: .seconds(60))
+      try broker.restart(after: .kill) { failFiles(of: [0, 2], $0) }
+      broker.faults.heal()
+      #expect(broker.warnings.isEmpty)
+      #expect(try await values(broker) == ["value 0", "value 1", "one more", "value 2"])
+    }
+  }
+
+  @Test("has groups go on at its end after an unclean stop, where they had committed more than there is")
+  func committedBeyond() async throws {
+    try await withReopened { broker in
+      let partition = TopicPartition("orders", 2)
+      try broker.admin.alterConsumerGroupOffsets("g", [partition: OffsetAndMetadata(900)])
+      try broker.restart()
+      try broker.expectCommitted(by: "g", [partition: 900])
+      try broker.restart(after: .kill) { failFiles(of: [2], $0) }
+      broker.faults.heal()
+      try broker.expectCommitted(by: "g", [partition: 1])
+      #expect(broker.warnings.map(\.code) == [.offsetOutOfRange])
     }
   }
 

@@ -84,11 +84,12 @@ struct CleanShutdownTests {
     var logs = try tests.map { try $0.open() }
     var sequences: [Int64: Int32] = [:]
     var records = 0
+    var kills = 0
     for step in 0..<120 {
       switch Int.random(in: 0..<24, using: &random) {
       case 0..<4:
         let checkpoints = try logs.map(close)
-        let different = try difference(directories)
+        let different = try difference(directories, of: kills == 0 ? nil : lasting)
         #expect(different == [], "seed \(seed), step \(step)")
         #expect(checkpoints[0].logEndOffset == checkpoints[1].logEndOffset)
         // An aborted transaction is more than a record tells.
@@ -96,6 +97,18 @@ struct CleanShutdownTests {
         var plain = checkpoints[1]
         plain.shutdown = nil
         logs = [try tests[0].open(checkpoints[0], wasClean: true), try tests[1].open(plain, wasClean: true)]
+        // Sessions in which nobody used it, and which end by kills.
+        for _ in 0..<max(0, Int.random(in: -2..<3, using: &random)) {
+          for log in logs { log.abandon(EventLogError(.illegalState, "killed")) }
+          for test in tests { test.context.uncleanStops += 1 }
+          let untouched = try tests[0].untouched(checkpoints[0], wasClean: false)
+          #expect((untouched != nil) == (checkpoints[0].shutdown != nil), "seed \(seed), step \(step)")
+          logs = [
+            try untouched?.makeLog() ?? tests[0].open(checkpoints[0], wasClean: false),
+            try tests[1].open(plain, wasClean: false),
+          ]
+          kills += 1
+        }
       case 4:
         for log in logs { try log.rollActiveSegment() }
       case 5:
@@ -122,27 +135,34 @@ struct CleanShutdownTests {
     let from = logs[0].logStartOffset
     #expect(try logs[0].values(from: from) == logs[1].values(from: from), "seed \(seed)")
     _ = try logs.map(close)
-    let different = try difference(directories)
+    let different = try difference(directories, of: kills == 0 ? nil : lasting)
     #expect(different == [], "seed \(seed)")
     #expect(records > 0)
     for test in tests { #expect(test.warnings.all == [], "seed \(seed)") }
   }
 
+  /// An index that was loaded has other entries than one that was made anew: the rest has to be the same all the same.
+  private let lasting = ["log", "txnindex", "snapshot", "metadata", "leader-epoch-checkpoint"]
+
   /// The files in which the logs differ.
-  private func difference(_ directories: [TemporaryDirectory]) throws -> [String] {
+  private func difference(
+    _ directories: [TemporaryDirectory], of endings: [String]? = nil
+  ) throws -> [String] {
     let files = try directories.map { directory -> [String: [UInt8]] in
       let names = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/t-0")
       return Dictionary(uniqueKeysWithValues: try names.map { ($0, try Files.read(directory.path + "/t-0/" + $0)) })
     }
-    return Set(files[0].keys).union(files[1].keys).filter { files[0][$0] != files[1][$0] }.sorted()
+    return Set(files[0].keys).union(files[1].keys).filter { name in
+      files[0][name] != files[1][name] && endings?.contains(where: name.hasSuffix) ?? true
+    }.sorted()
   }
 
   enum Touch: CaseIterable {
-    case newName, otherTime, longer, otherName, killed
+    case newName, otherTime, longer, otherName
   }
 
-  @Test("is not believed of files that were touched", arguments: Touch.allCases)
-  func touched(_ touch: Touch) throws {
+  @Test("is not believed of files that were touched", arguments: Touch.allCases, [false, true])
+  func touched(_ touch: Touch, wasClean: Bool) throws {
     let directory = try TemporaryDirectory()
     let files = FaultyFileSystem(root: directory.path, tracksDurability: false)
     let test = TestLog(directory.path, small(), fileSystem: files)
@@ -153,13 +173,56 @@ struct CleanShutdownTests {
     case .otherTime: try overwrite(active, at: 0, with: [0])
     case .longer: try Files.write(try Files.read(active) + [0, 0, 0, 0], to: active)
     case .otherName: try FileManager.default.linkItem(atPath: active, toPath: directory.path + "/elsewhere.log")
-    case .killed: break
     }
-    let wasClean = touch != .killed
+    #expect(try test.untouched(checkpoint, wasClean: wasClean) == nil)
     files.fail(.open, isPermanent: true, with: FaultyFileSystem.inputOutput)
     #expect(throws: EventLogError.self) { try test.open(checkpoint, wasClean: wasClean) }
     files.heal()
     #expect(try test.open(checkpoint, wasClean: wasClean).values().count == 40)
+  }
+
+  @Test("is not believed after an unclean stop where there are other names, whatever the directory's stamp says")
+  func otherNames() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path, small())
+    let checkpoint = try filled(test)
+    #expect(try test.untouched(checkpoint, wasClean: false)?.logEndOffset == 40)
+    for name in ["00000000000000000040.log", "00000000000000000077.snapshot", "00000000000000000000.txnindex"] {
+      let path = test.directory + "/" + name
+      try Files.write([], to: path)
+      try stamp(test)
+      #expect(try test.untouched(checkpoint, wasClean: false) == nil, "\(name) more")
+      try FileManager.default.removeItem(atPath: path)
+    }
+    let first = test.directory + "/00000000000000000000.log"
+    try FileManager.default.moveItem(atPath: first, toPath: directory.path + "/elsewhere")
+    try stamp(test)
+    #expect(try test.untouched(checkpoint, wasClean: false) == nil, "one fewer")
+  }
+
+  @Test("is believed after a power cut that took everything behind it, and not where anything was acknowledged with acks=all")
+  func powerCut() throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path)
+    let test = TestLog(directory.path, small(), fileSystem: files)
+    let checkpoint = try filled(test)
+    files.writeOut()
+    let cutPower = { (log: PartitionLog) in
+      files.cutPower()
+      log.abandon(EventLogError(.illegalState, "the power was cut"))
+      try files.restorePower()
+      test.context.uncleanStops += 1
+    }
+    let first = try #require(try test.untouched(checkpoint)).makeLog()
+    #expect(try first.append("taken back") == 40)
+    try cutPower(first)
+    let second = try #require(try test.untouched(checkpoint, wasClean: false)).makeLog()
+    #expect(try second.append("taken back") == 40)
+    #expect(try second.append("acknowledged", durably: true) == 41)
+    try cutPower(second)
+    #expect(try test.untouched(checkpoint, wasClean: false) == nil)
+    let third = try test.open(checkpoint)
+    #expect(try third.values(from: 39) == [39: "value 39", 40: "taken back", 41: "acknowledged"])
   }
 
   @Test("does not have an index believed that is damaged: the first append makes it anew", arguments: [false, true])
