@@ -22,7 +22,8 @@ struct LongTailTests {
 
   /// Appends more than an opening waits for, of which the first `synced` records are on the disk, and dies.
   private func kill(_ test: TestLog, synced: Int64 = 0) throws -> PartitionCheckpoint {
-    let log = try test.open()
+    // As a new topic's: nothing but its own syncs makes its names durable.
+    let log = try test.open(wasClean: true)
     for number in 0..<count {
       try log.append("\(number) " + text)
       if number + 1 == synced { try log.flush() }
@@ -83,6 +84,29 @@ struct LongTailTests {
     #expect(values.count == Int(again.logEndOffset))
     #expect(again.logEndOffset >= count)
     _ = try again.close()
+  }
+
+  @Test("is not waited for either where there are many short ones")
+  func manyShort() throws {
+    let directory = try TemporaryDirectory()
+    let faults = try faults(directory)
+    let test = try test(directory, faults)
+    var log = try test.open(wasClean: true)
+    try log.append("short")
+    var waited = 0
+    for _ in 0..<100 {
+      log.abandon(EventLogError(.illegalState, "killed"))
+      let syncs = faults.count(.syncData)
+      log = try test.open()
+      #expect(log.isRecovering == (faults.count(.syncData) == syncs))
+      #expect(log.highWatermark == (log.isRecovering ? 0 : 1))
+      if !log.isRecovering { waited += 1 }
+    }
+    #expect((1..<100).contains(waited))
+    #expect(try log.values().isEmpty)
+    try log.syncRecovered()
+    #expect(try log.values() == [0: "short"])
+    _ = try log.close()
   }
 
   @Test("was seen by nobody where a power cut takes it after all")
