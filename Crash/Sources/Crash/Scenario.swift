@@ -57,6 +57,6 @@ struct Context: Sendable {
 enum Scenarios {
   static let all: [any Scenario.Type] = [
     Produce.self, Group.self, Transactions.self, Pipeline.self, SQLiteEffects.self, Outbox.self, Compaction.self,
-    Retention.self,
+    Retention.self, Sessions.self,
   ]
 }
