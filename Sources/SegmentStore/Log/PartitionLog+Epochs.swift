@@ -22,7 +22,8 @@ extension PartitionLog {
   ///   - completesFile: whether the file is to have what it lacks.
   /// - Throws: where the disk does not give the file: epochs that are forgotten are given out again.
   static func latestEpoch(
-    _ directory: String, at offset: Int64, seen: LeaderEpochCheckpoint, completesFile: Bool, _ fileSystem: any FileSystem
+    _ directory: String, at offset: Int64, seen: LeaderEpochCheckpoint, completesFile: Bool,
+    _ fileSystem: any FileSystem
   ) throws(EventLogError) -> Int32 {
     let before = try PartitionDirectory.knownLeaderEpochs(directory, fileSystem)
     var epochs = before

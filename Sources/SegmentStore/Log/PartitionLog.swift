@@ -160,8 +160,9 @@ package final class PartitionLog: Sendable {
     state = Mutex(
       State(
         configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
-        epochToBegin: epochToBegin, durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset, producers: loaded.producers,
-        snapshotOffset: loaded.snapshotOffset, hasNewNames: hasNewNames || loaded.hasNewNames || loaded.nextOffset == last.baseOffset,
+        epochToBegin: epochToBegin, durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset,
+        producers: loaded.producers, snapshotOffset: loaded.snapshotOffset,
+        hasNewNames: hasNewNames || loaded.hasNewNames || loaded.nextOffset == last.baseOffset,
         lastFlush: context.time.monotonicMilliseconds(), saved: saved))
   }
 

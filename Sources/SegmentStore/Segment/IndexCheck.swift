@@ -27,8 +27,8 @@ struct IndexCheck {
       offsets.removeFirst()
     }
     if let entry = times.first, baseOffset + Int64(entry.relativeOffset) <= header.lastOffset {
-      isWrong =
-        isWrong || baseOffset + Int64(entry.relativeOffset) != header.lastOffset || entry.timestamp != header.maxTimestamp
+      let isOfThisBatch = baseOffset + Int64(entry.relativeOffset) == header.lastOffset
+      isWrong = isWrong || !isOfThisBatch || entry.timestamp != header.maxTimestamp
       times.removeFirst()
     }
   }

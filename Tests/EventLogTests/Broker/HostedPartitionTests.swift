@@ -82,8 +82,8 @@ struct HostedPartitionTests {
       let records = try await broker.drain("orders")
       #expect(
         records.map { "\($0.partition) \($0.valueString ?? "") \($0.leaderEpoch)" } == [
-          "0 value 0 0", "0 after 1", "0 after 1", "1 value 1 0", "1 one more 0", "1 after 1", "1 after 1", "2 value 2 0",
-          "2 after 1", "2 after 1",
+          "0 value 0 0", "0 after 1", "0 after 1", "1 value 1 0", "1 one more 0", "1 after 1", "1 after 1",
+          "2 value 2 0", "2 after 1", "2 after 1",
         ])
     }
   }

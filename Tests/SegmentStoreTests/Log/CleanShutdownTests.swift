@@ -200,7 +200,7 @@ struct CleanShutdownTests {
     #expect(try test.untouched(checkpoint, wasClean: false) == nil, "one fewer")
   }
 
-  @Test("is believed after a power cut that took everything behind it, and not where anything was acknowledged with acks=all")
+  @Test("is believed after a power cut that took all that came later, and not where something was acknowledged")
   func powerCut() throws {
     let directory = try TemporaryDirectory()
     let files = FaultyFileSystem(root: directory.path)
