@@ -80,7 +80,7 @@ enum Partition: Sendable {
   /// Another process may be; this one only reads.
   case reader(PartitionReader)
   /// It could not be opened. The others go on without it.
-  case offline(TopicPartition, EventLogError)
+  indirect case offline(TopicPartition, EventLogError)
 
   /// The log to append to.
   ///

@@ -5,26 +5,14 @@ public import RecordFormat
 /// It refers to the log's own memory (or, for a compressed batch, to its decompressed records); nothing is copied until
 /// you ask for it, and the memory stays for as long as you keep the batch or a record of it.
 public struct ConsumerBatch: Sendable {
-  /// What the records of one batch share.
-  @usableFromInline
-  final class Storage: Sendable {
-    let topicPartition: TopicPartition
-    @usableFromInline let records: RecordBytes
-
-    init(topicPartition: TopicPartition, records: RecordBytes) {
-      self.topicPartition = topicPartition
-      self.records = records
-    }
-  }
-
-  @usableFromInline let storage: Storage
+  @usableFromInline let storage: PartitionRecords
   /// Records before and from these on are not part of it; compaction may have removed some in between.
   public let offsets: Range<Int64>
 
   /// How many records there are.
   public let count: Int
 
-  init(storage: Storage, offsets: Range<Int64>, count: Int) {
+  init(storage: PartitionRecords, offsets: Range<Int64>, count: Int) {
     self.storage = storage
     self.offsets = offsets
     self.count = count

@@ -4,7 +4,7 @@ public import RecordFormat
 ///
 /// It refers to the memory that it was read from; `key`, `value` and `headers` copy or decode when they are asked for.
 public struct ConsumerRecord: Sendable {
-  let storage: ConsumerBatch.Storage
+  let storage: PartitionRecords
   let layout: RecordLayout
 
   private var header: RecordBatchHeader { storage.records.header }

@@ -42,6 +42,21 @@ struct PartitionPosition {
     _ configuration: borrowing ConsumerConfiguration
   ) throws(EventLogError) -> (records: Int, bytes: Int) {
     guard buffered.isEmpty else { return (take(limit, into: &taken), 0) }
+    if configuration.checkCRCs, case .log(let log) = partition,
+      let records = log.readLone(
+        &fetched, from: offset, limit: limit,
+        maxBytes: taken.isEmpty ? .max : min(maxBytes, configuration.maxPartitionFetchBytes),
+        isolation: configuration.isolation.level)
+    {
+      let next = records.records.header.nextOffset
+      let count = Int(records.records.header.recordCount)
+      self.offset = next
+      leaderEpoch = records.records.header.partitionLeaderEpoch
+      let size = records.records.header.sizeInBytes
+      let batch = ConsumerBatch(storage: records, offsets: offset..<next, count: count)
+      if taken.isEmpty { taken = [batch] } else { taken.append(batch) }
+      return (count, size)
+    }
     defer { fetched.removeBatches() }
     try partition.read(
       into: &fetched, from: offset, maxBytes: min(maxBytes, configuration.maxPartitionFetchBytes),
@@ -94,7 +109,7 @@ struct PartitionPosition {
     let isKnownGood = checksCRC && header.baseOffset >= fetched.encodedHereFrom && header.isDense
     let count = try isKnownGood ? range.count : Self.count(records, in: range)
     guard count > 0 else { return nil }
-    let storage = ConsumerBatch.Storage(topicPartition: topicPartition, records: records)
+    let storage = PartitionRecords(topicPartition: topicPartition, records: records)
     return ConsumerBatch(storage: storage, offsets: range, count: count)
   }
 

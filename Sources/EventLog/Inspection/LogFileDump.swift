@@ -182,7 +182,7 @@ public struct LogFileDump: Sendable {
     do throws(EventLogError) {
       try RecordBatchCheck.records(of: view)
       let parent = path.split(separator: "/").dropLast().last.map(String.init) ?? ""
-      let storage = ConsumerBatch.Storage(
+      let storage = PartitionRecords(
         topicPartition: TopicName.parse(directory: parent) ?? TopicPartition(parent, 0), records: try view.records())
       batch.records = Array(
         ConsumerBatch(

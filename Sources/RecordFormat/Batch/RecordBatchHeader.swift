@@ -165,5 +165,7 @@ package struct BatchAttributes: Sendable, Hashable, RawRepresentable, BitwiseCop
   @inlinable package var timestampType: TimestampType { rawValue & 0x08 == 0 ? .createTime : .logAppendTime }
   @inlinable package var isTransactional: Bool { rawValue & 0x10 != 0 }
   @inlinable package var isControl: Bool { rawValue & 0x20 != 0 }
+  /// Whether these are records of users, as they are.
+  @inlinable package var isPlainData: Bool { rawValue & 0x27 == 0 }
   @inlinable package var hasDeleteHorizon: Bool { rawValue & 0x40 != 0 }
 }

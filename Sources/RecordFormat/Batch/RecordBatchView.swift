@@ -52,6 +52,19 @@ package struct RecordBatchView: Sendable {
   package static let decompressionLimit = 1 << 30
 }
 
+/// What the records of one batch that was read share, in a place of its own: views of them refer to it.
+@usableFromInline
+package final class PartitionRecords: Sendable {
+  @usableFromInline package let topicPartition: TopicPartition
+  @usableFromInline package let records: RecordBytes
+
+  @inlinable
+  package init(topicPartition: TopicPartition, records: RecordBytes) {
+    self.topicPartition = topicPartition
+    self.records = records
+  }
+}
+
 /// The records of one batch, in plain bytes.
 @frozen @usableFromInline
 package struct RecordBytes: Sendable {

@@ -12,6 +12,9 @@ package struct ReadPosition: Sendable {
   /// known, because an index led here.
   private(set) var expected: Int64?
 
+  /// Where in the segment the batch begins that begins with `offset`; nil where that is not known.
+  func place(of offset: Int64) -> Int? { self.offset == offset && expected == offset ? position : nil }
+
   /// Moves behind a batch of the same segment.
   mutating func advance(to position: Int, offset: Int64) {
     self.position = position
