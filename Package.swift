@@ -151,3 +151,12 @@ if Context.environment["EVENTLOG_FUZZ"] != nil {
       name: "Fuzz", dependencies: ["RecordFormat", "SegmentStore"], path: "Fuzz", exclude: ["Corpus", "README.md"],
       swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
 }
+
+// What Scripts/crash kills is an application like a user's: it sees what is public here, and no more.
+if Context.environment["EVENTLOG_CRASH"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Crash",
+      dependencies: ["EventLog", "EventLogSQLite", .product(name: "GRDB", package: "GRDB.swift")], path: "Crash",
+      exclude: ["README.md"], packageAccess: false))
+}
