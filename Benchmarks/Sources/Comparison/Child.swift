@@ -5,7 +5,9 @@ import Foundation
 /// Work in a process of its own, because it is to be killed, or because its memory is measured.
 enum Child {
   /// `fill CONTENDER DIRECTORY BYTES`: writes, says so, and waits to be killed.
-  /// `partitions CONTENDER DIRECTORY COUNT create|open`: prints seconds, bytes of memory, and appends a second.
+  /// `partitions CONTENDER DIRECTORY COUNT create|open|look`: prints the seconds it took to open them, bytes of memory, and
+  /// appends a second.
+  /// `write CONTENDER DIRECTORY COUNT WRITTEN`: opens so many, appends to some, says so, and waits to be killed.
   static func run(_ arguments: [String]) async throws {
     guard arguments.count >= 4, let number = Int(arguments[3]) else { exit(64) }
     let peer = Peer.all.first { $0.name == arguments[1] }
@@ -13,8 +15,12 @@ enum Child {
     case "fill": try fill(peer, arguments[2], bytes: number)
     case "partitions":
       let isNew = arguments.last == "create"
-      let measured = try partitions(peer, arguments[2], count: number, isNew: isNew)
+      let rounds = isNew ? 1 : arguments.last == "look" ? 0 : 50
+      let measured = try partitions(peer, arguments[2], count: number, isNew: isNew, rounds: rounds)
       print(measured.map { String($0) }.joined(separator: " "))
+    case "write":
+      guard arguments.count == 5, let written = Int(arguments[4]) else { exit(64) }
+      _ = try partitions(peer, arguments[2], count: number, isNew: false, rounds: 1, written: written)
     default: exit(64)
     }
   }
@@ -77,10 +83,12 @@ enum Child {
 
   // MARK: partitions
 
-  private static func partitions(_ peer: Peer?, _ directory: String, count: Int, isNew: Bool) throws -> [Double] {
+  /// - Parameter written: to how many is appended, where this waits to be killed afterwards.
+  private static func partitions(
+    _ peer: Peer?, _ directory: String, count: Int, isNew: Bool, rounds: Int, written: Int? = nil
+  ) throws -> [Double] {
     let payload = Payload(100)
     let before = residentBytes()
-    let rounds = isNew ? 1 : 50
     if let peer, let open = peer.functions.open_partitions, let append = peer.functions.append_to {
       var store: UnsafeMutableRawPointer?
       let time = seconds { store = open(directory, count) }
@@ -90,9 +98,10 @@ enum Child {
       var failed = false
       let appending = seconds {
         for _ in 0..<rounds {
-          for partition in 0..<count where append(store, partition, &record) != 0 { failed = true }
+          for partition in 0..<(written ?? count) where append(store, partition, &record) != 0 { failed = true }
         }
       }
+      if written != nil { wait() }
       guard !failed else { throw PeerError(description: "\(peer.name): append failed") }
       peer.functions.close_partitions(store)
       return [time, memory / Double(count), Double(rounds * count) / appending]
@@ -108,11 +117,12 @@ enum Child {
     let (key, value) = (payload.key, payload.value)
     let appending = try seconds {
       for _ in 0..<rounds {
-        for partition in 0..<count {
+        for partition in 0..<(written ?? count) {
           try producer.append(to: TopicPartition("t", partition), key: key.span.bytes, value: value.span.bytes)
         }
       }
     }
+    if written != nil { wait() }
     try broker.close()
     return [time, memory / Double(count), Double(rounds * count) / appending]
   }

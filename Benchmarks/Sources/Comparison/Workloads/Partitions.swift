@@ -21,6 +21,36 @@ extension Workloads {
             peer, directory in
             try partitions(peer.name, directory, count)
           })
+    } + [reopening(size)]
+  }
+
+  /// What an opening after a kill costs should go by what was written before it.
+  private static func reopening(_ size: Size) -> Workload {
+    let count = max(20, 10_000 / size.scale)
+    let written = [max(10, 100 / size.scale), count]
+    return Workload(
+      id: "reopen-partitions",
+      name: "reopen after kill -9, \(count) partitions, of which \(written[0]), and all, were written to",
+      measures: written.map { .seconds("open, \($0) written") }, rounds: 1, targets: [],
+      contenders: [
+        .init(name: "EventLog", kind: .eventLog) { directory in try reopen("EventLog", directory, count, written) }
+      ]
+        + peers(.unsynced, where: { $0.hasPartitions && $0.name != "RocksDB" }) { peer, directory in
+          try reopen(peer.name, directory, count, written)
+        })
+  }
+
+  private static func reopen(_ name: String, _ directory: String, _ count: Int, _ written: [Int]) throws -> [Double]? {
+    guard try Child.start(["partitions", name, directory, "\(count)", "create"], kills: false) != nil else {
+      return nil
+    }
+    return try written.map { written in
+      let hasWritten = try Child.start(["write", name, directory, "\(count)", "\(written)"], kills: true) != nil
+      let looked = try Child.start(["partitions", name, directory, "\(count)", "look"], kills: false)
+      guard hasWritten, let first = looked?.split(separator: " ").first, let time = Double(first) else {
+        throw PeerError(description: "\(name): \(count) partitions could not be opened again")
+      }
+      return time
     }
   }
 
