@@ -91,8 +91,15 @@ package final class MetadataStore: Sendable {
     func open(_ name: String) throws -> DatabaseQueue {
       let database = try DatabaseQueue(path: name, configuration: configuration)
       try database.read { db in
-        guard try Schema.checkVersion(db, path: path) > 0 else {
+        let version = try Schema.checkVersion(db, path: path)
+        guard version > 0 else {
           throw EventLogError(.metadataError, "the file is empty: it is no store's", file: path)
+        }
+        guard version == Schema.version else {
+          throw EventLogError(
+            .unsupportedVersion,
+            "the directory was written by an older version of EventLog (schema \(version); this one has "
+              + "\(Schema.version)): open it once as its owner, which brings it up to date", file: path)
         }
       }
       return database

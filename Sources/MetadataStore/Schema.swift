@@ -96,6 +96,9 @@ enum Schema {
     """,
   ]
 
+  /// How many steps there are.
+  static var version: Int { steps.count }
+
   /// How many steps the file has done; 0 for an empty one.
   @discardableResult
   static func checkVersion(_ db: Database, path: String) throws -> Int {

@@ -146,6 +146,34 @@ struct MetadataStoreTests {
     try store.close()
   }
 
+  @Test("of an older version is brought up to date by its owner; who only looks is told to wait for that")
+  func olderVersion() throws {
+    let directory = try Directory()
+    let made = topic("orders")
+    let checkpoint = StoredCheckpoint(logStartOffset: 1, recoveryPoint: 2, logEndOffset: 2)
+    var store = try MetadataStore(path: directory.file)
+    try store.createTopic(made)
+    try store.endSession([PartitionID(made.id, 0): checkpoint])
+    try store.close()
+    let database = try DatabaseQueue(path: directory.file)
+    try database.write { db in
+      try db.execute(sql: "ALTER TABLE store DROP COLUMN unclean_stops")
+      try db.execute(sql: "ALTER TABLE partition_checkpoint DROP COLUMN unclean_stops")
+      try db.execute(sql: "PRAGMA user_version = 3")
+    }
+    try database.close()
+    let error = #expect(throws: EventLogError.self) { try MetadataStore(path: directory.file, mode: .readOnly) }
+    #expect(error?.code == .unsupportedVersion)
+    store = try MetadataStore(path: directory.file)
+    #expect(try store.checkpoints() == [PartitionID(made.id, 0): checkpoint])
+    let session = try store.beginSession()
+    #expect(session.wasClean)
+    #expect(session.uncleanStops == 0)
+    #expect(try store.beginSession().uncleanStops == 1)
+    try store.close()
+    try MetadataStore(path: directory.file, mode: .readOnly).close()
+  }
+
   @Test("passes over a checkpoint whose topic's id is none")
   func damagedID() throws {
     let directory = try Directory()

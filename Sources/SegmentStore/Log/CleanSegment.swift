@@ -20,7 +20,8 @@ struct CleanSegment {
   /// Nil where the log or an index does not end at `end`: something happened to it since.
   func load(to end: Int64) throws(EventLogError) -> Contents? {
     let loader = SegmentLoader(context: context, files: segment.files, size: segment.size)
-    guard let indexes = try loader.loadIndexes() else { return nil }
+    // What can't be read is made anew, as what is wrong.
+    guard let indexes = try? loader.loadIndexes() else { return nil }
     let index = IndexBuilder(
       baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes, offsets: indexes.offsets,
       times: indexes.times)

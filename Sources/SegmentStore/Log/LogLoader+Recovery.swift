@@ -12,7 +12,7 @@ extension LogLoader {
     var epochs = LeaderEpochCheckpoint()
     var scans: [Int64: ScannedSegment] = [:]
     var result: Result?
-    var hasSynced = false
+    var hasNewNames = false
     for (number, base) in bases.enumerated() {
       let isLast = number == bases.count - 1
       let nextBase = isLast ? nil : bases[number + 1]
@@ -36,11 +36,12 @@ extension LogLoader {
       scans[base] = scan.summary
       // Which segment's sync failed is not known: none that was written since the recovery point can be trusted.
       if mayHaveLostPages { try replaceByCopy(recovered) }
-      let needsSync = scan.unsyncedBytes > 0 || scan.isTorn
-      let isDeferred = needsSync && !goesOn && !mayHaveLostPages && !context.takesRecoverySync(scan.unsyncedBytes)
-      if goesOn || needsSync && !isDeferred {
+      let isDeferred =
+        scan.unsyncedBytes > 0 && !goesOn && !mayHaveLostPages && !context.takesRecoverySync(scan.unsyncedBytes)
+      let isSynced = goesOn || (scan.unsyncedBytes > 0 && !isDeferred) || (scan.isTorn && !isDeferred)
+      if isSynced {
         try sync(candidate.files.log)
-        hasSynced = true
+        hasNewNames = true
       }
       if goesOn {
         var index = scan.index
@@ -55,10 +56,14 @@ extension LogLoader {
       var index = scan.index
       index.close()
       // The files go up to where an earlier stop left the log, unless they speak of what is no more.
-      if wasTruncated || scan.indexCheck?.isPassed != true { try replaceIndexes(index, candidate.files) }
+      if wasTruncated || scan.indexCheck?.isPassed != true {
+        try replaceIndexes(index, candidate.files)
+        hasNewNames = true
+      }
       result = Result(
         segments: segments, activeIndex: index, firstBatchTimestamp: scan.firstBatchTimestamp,
         nextOffset: max(scan.nextOffset, base), logStartOffset: logStart(bases[0]), isIndexDirty: true)
+      result?.hasUnsyncedCut = scan.end < Int64(candidate.size) && !isSynced
       if isDeferred {
         result?.durableOffset = max(checkpoint.recoveryPoint, base)
         result?.hasNewNames = true
@@ -85,7 +90,7 @@ extension LogLoader {
             + "something outside of EventLog took the rest away", file: directory))
     }
     // A process that died before its first sync left the names to nobody else. Segments that were dropped must not come back.
-    if hasSynced || wasTruncated { try fileSystem.syncNames(in: directory) }
+    if hasNewNames || wasTruncated { try fileSystem.syncNames(in: directory) }
     result.wasTruncated = wasTruncated
     result.epochs = epochs
     result.scans = scans
@@ -138,7 +143,7 @@ extension LogLoader {
     var scan = Scan(
       nextOffset: segment.baseOffset,
       index: IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes),
-      indexCheck: isLast ? try IndexCheck(segment, fileSystem) : nil)
+      indexCheck: isLast ? IndexCheck(segment, fileSystem) : nil)
     var scanner = LogScanner(mapping: file, fileSystem, path: path, limit: Int64(segment.size))
     while true {
       let fault: String

@@ -28,6 +28,8 @@ struct LogLoader {
     var durableOffset: Int64?
     /// Whether what is to be synced depends on names that are not on the disk yet.
     var hasNewNames = false
+    /// Whether the active segment was cut, and the disk does not know of it yet: it may have old batches there.
+    var hasUnsyncedCut = false
     /// What the recovery knows of the segments that it went over, by their base offsets.
     var scans: [Int64: ScannedSegment] = [:]
     /// The producers, as the last batch left them.

@@ -19,20 +19,21 @@ extension PartitionLog {
   ///
   /// - Parameters:
   ///   - seen: those of the batches that were looked at. The file is not always synced: what it lost, they tell.
-  ///   - completesFile: whether the file is to have what it lacks.
+  ///   - mayWait: whether an epoch is going to be begun, so that the rest of what is to be said of the end can wait for that.
   /// - Throws: where the disk does not give the file: epochs that are forgotten are given out again.
   static func latestEpoch(
-    _ directory: String, at offset: Int64, seen: LeaderEpochCheckpoint, completesFile: Bool,
+    _ directory: String, at offset: Int64, seen: LeaderEpochCheckpoint, mayWait: Bool,
     _ fileSystem: any FileSystem
   ) throws(EventLogError) -> Int32 {
     let before = try PartitionDirectory.knownLeaderEpochs(directory, fileSystem)
     var epochs = before
     epochs.add(seen)
+    let lacksSeen = epochs != before
     // Also where nothing was written in the latest one yet: it never goes back.
     let latest = epochs.latestEpoch
     epochs.truncateEnd(to: offset)
     if epochs.entries.isEmpty || epochs.latestEpoch < latest { epochs.assign(latest, from: offset) }
-    if completesFile, epochs != before {
+    if lacksSeen || (!mayWait && epochs != before) {
       try PartitionDirectory.write(epochs, to: directory, durably: !before.entries.isEmpty, fileSystem)
     }
     return latest
@@ -43,6 +44,13 @@ extension PartitionLog {
   /// - Throws: what the disk says. The next append tries again, unless the names could not be synced.
   func beginEpochIfDue(_ state: inout State) throws(EventLogError) {
     guard let seen = state.epochToBegin else { return }
+    if state.hasUnsyncedCut {
+      // What is written in its place must not have old batches behind it, should a power cut take the cut back.
+      let file = try state.active.openFile(context)
+      defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
+      try context.fileSystem.syncData(file, path: state.active.path)
+      state.hasUnsyncedCut = false
+    }
     var epochs = try PartitionDirectory.knownLeaderEpochs(directory, context.fileSystem)
     epochs.begin(after: state.leaderEpoch, seen, at: state.nextOffset)
     try PartitionDirectory.write(epochs, to: directory, durably: true, context.fileSystem)

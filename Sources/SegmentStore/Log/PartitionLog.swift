@@ -60,6 +60,8 @@ package final class PartitionLog: Sendable {
     var leaderEpoch: Int32
     /// Where the next append has to begin a leader epoch: those that the batches were seen to have.
     var epochToBegin: LeaderEpochCheckpoint?
+    /// Whether the active segment was cut, and the disk may still have what lay behind.
+    var hasUnsyncedCut: Bool
     /// Everything below it is on the disk.
     var durableOffset: Int64
     /// The first `acks=all` batch that is not: nothing from it on is shown.
@@ -113,7 +115,7 @@ package final class PartitionLog: Sendable {
       let loaded = try loader.load()
       let beginsEpoch = !wasClean || checkpoint.owesEpoch(in: context)
       let leaderEpoch = try Self.latestEpoch(
-        directory, at: loaded.nextOffset, seen: loaded.epochs, completesFile: !beginsEpoch, fileSystem)
+        directory, at: loaded.nextOffset, seen: loaded.epochs, mayWait: beginsEpoch, fileSystem)
       try self.init(
         topicPartition, directory: directory, configuration: configuration, loaded, leaderEpoch: leaderEpoch,
         epochToBegin: beginsEpoch ? loaded.epochs : nil, hasNewNames: isNew, context: context)
@@ -160,7 +162,8 @@ package final class PartitionLog: Sendable {
     state = Mutex(
       State(
         configuration: configuration, active: active, nextOffset: loaded.nextOffset, leaderEpoch: leaderEpoch,
-        epochToBegin: epochToBegin, durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset,
+        epochToBegin: epochToBegin, hasUnsyncedCut: loaded.hasUnsyncedCut,
+        durableOffset: durableOffset ?? loaded.nextOffset, firstUndurable: durableOffset,
         producers: loaded.producers, snapshotOffset: loaded.snapshotOffset,
         hasNewNames: hasNewNames || loaded.hasNewNames || loaded.nextOffset == last.baseOffset,
         lastFlush: context.time.monotonicMilliseconds(), saved: saved))

@@ -56,10 +56,13 @@ package struct UntouchedLog: Sendable {
   /// - Throws: what keeps its producers from being known.
   package func makeLog() throws(EventLogError) -> PartitionLog {
     do throws(EventLogError) {
+      let owesEpoch = checkpoint.owesEpoch(in: context)
+      var saved = checkpoint
+      // Once it owes one it does so until it begins one: there is no need to write that down.
+      if owesEpoch { saved.uncleanStops = PartitionCheckpoint.owesEpoch }
       return try PartitionLog(
         topicPartition, directory: directory, configuration: configuration, try load(),
-        leaderEpoch: record.leaderEpoch, epochToBegin: checkpoint.owesEpoch(in: context) ? .init() : nil,
-        saved: checkpoint, context: context)
+        leaderEpoch: record.leaderEpoch, epochToBegin: owesEpoch ? .init() : nil, saved: saved, context: context)
     } catch {
       throw error.at(topicPartition)
     }

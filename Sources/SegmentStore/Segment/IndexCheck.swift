@@ -8,14 +8,20 @@ struct IndexCheck {
   private var isWrong = false
   private let baseOffset: Int64
 
-  init(_ segment: Segment, _ fileSystem: any FileSystem) throws(EventLogError) {
+  init(_ segment: Segment, _ fileSystem: any FileSystem) {
     baseOffset = segment.baseOffset
-    let offsetBytes = try fileSystem.contentsIfPresent(of: segment.files.offsetIndex) ?? []
-    let timeBytes = try fileSystem.contentsIfPresent(of: segment.files.timeIndex) ?? []
-    if let offsets = IndexFile.offsets(offsetBytes, logSize: segment.size), let times = IndexFile.times(timeBytes) {
+    do throws(EventLogError) {
+      let offsetBytes = try fileSystem.contentsIfPresent(of: segment.files.offsetIndex) ?? []
+      let timeBytes = try fileSystem.contentsIfPresent(of: segment.files.timeIndex) ?? []
+      guard let offsets = IndexFile.offsets(offsetBytes, logSize: segment.size), let times = IndexFile.times(timeBytes)
+      else {
+        isWrong = true
+        return
+      }
       self.offsets = offsets[...]
       self.times = times[...]
-    } else {
+    } catch {
+      // What can't be read is made anew, as what is wrong.
       isWrong = true
     }
   }

@@ -1,6 +1,7 @@
 import Foundation
 import RecordFormat
 import SegmentStore
+import SegmentStoreTesting
 import Testing
 
 /// Holds a log with damaged files against what was written: from whatever offset one reads, what comes first is that
@@ -265,6 +266,23 @@ struct WrongIndexTests {
     configuration.segmentBytes = 3000
     configuration.indexIntervalBytes = 200
     return configuration
+  }
+
+  @Test("that the disk does not give are made anew, and keep no log from being opened", arguments: [false, true])
+  func unreadable(wasClean: Bool) throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path, tracksDurability: false)
+    let test = TestLog(directory.path, configuration(), fileSystem: files)
+    let log = try test.open(wasClean: true)
+    for number in 0..<20 { try log.append(Self.text(number)) }
+    let checkpoint = try log.close()
+    for kind in [".index", ".timeindex"] {
+      files.arm(.open, after: 0, times: 1, with: .fail(FaultyFileSystem.inputOutput)) { $0.hasSuffix(kind) }
+      let again = try test.open(checkpoint, wasClean: wasClean)
+      files.heal()
+      #expect(try again.values().count == 20)
+      #expect(try again.close().logEndOffset == 20)
+    }
   }
 
   @Test("hide nothing: whatever an index says, every record is found", arguments: UInt64(0)..<40)

@@ -104,6 +104,66 @@ struct LeaderEpochTests {
     #expect(opened.checkpoint.uncleanStops == 1)
   }
 
+  @Test("has nothing old behind it: what was cut is off the disk before anything is written in its place")
+  func cut() throws {
+    let directory = try TemporaryDirectory()
+    let files = FaultyFileSystem(root: directory.path)
+    let test = TestLog(directory.path, fileSystem: files)
+    let log = try test.open(wasClean: true)
+    try log.append("acknowledged", durably: true)
+    let hole = try #require(log.segments.first).size
+    try log.append("not on the disk")
+    let behind = try #require(log.segments.first).size
+    try log.append("on the disk, though later")
+    log.abandon(Self.killed)
+    let path = try test.activeFile
+    var bytes = try Files.read(path)
+    bytes.replaceSubrange(hole..<behind, with: repeatElement(0, count: behind - hole))
+    try Files.write(bytes, to: path)
+    files.writeOut()
+    let recovered = try test.open(PartitionCheckpoint(recoveryPoint: 1))
+    #expect(recovered.logEndOffset == 1)
+    try recovered.append("not on the disk")
+    // Without a sync of the log: where that writes pages out, the disk has one or the other.
+    let durable = try #require(files.durableState()[path])
+    #expect(durable.count <= hole || durable[hole...].allSatisfy { $0 == 0 })
+    recovered.abandon(Self.killed)
+  }
+
+  @Test("is known of what was written before, where the file lost that and nothing was appended for some sessions")
+  func lostFile() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    try killed(test)
+    let log = try test.open(PartitionCheckpoint(recoveryPoint: 1))
+    try log.append("in another")
+    log.abandon(Self.killed)
+    let before = onDisk(test)
+    try FileManager.default.removeItem(atPath: test.directory + "/leader-epoch-checkpoint")
+    let reopened = try test.open(PartitionCheckpoint(recoveryPoint: 1))
+    var checkpoint = try reopened.close()
+    checkpoint.shutdown = reopened.cleanShutdown(settledTime: .max)
+    let again = try test.open(checkpoint, wasClean: true)
+    try again.append("after")
+    #expect(onDisk(test).entries == before.entries.filter { $0.epoch > 0 } + [.init(epoch: 3, startOffset: 2)])
+  }
+
+  @Test("that is owed is no reason to write a checkpoint down, which would take the record of the log with it")
+  func unsaved() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    let log = try test.open(wasClean: true)
+    try log.append("before")
+    var checkpoint = try log.close()
+    checkpoint.shutdown = log.cleanShutdown(settledTime: .max)
+    test.context.uncleanStops += 1
+    let opened = try #require(try test.untouched(checkpoint, wasClean: false)).makeLog()
+    #expect(opened.unsavedCheckpoint == nil)
+    try opened.append("after")
+    #expect(opened.unsavedCheckpoint != nil)
+    opened.abandon(Self.killed)
+  }
+
   @Test("that can't be written refuses the append, which has changed nothing, and is tried again")
   func diskFull() throws {
     let directory = try TemporaryDirectory()
