@@ -2,10 +2,19 @@ package import RecordFormat
 
 /// A partition's directory, and the two small files in it that say whose it is.
 package enum PartitionDirectory {
-  /// Makes the directory if it is missing, and completes its files. True where it was made.
+  /// What there was to be done.
+  struct Preparation {
+    var madeDirectory: Bool
+    var wroteMetadata = false
+  }
+
+  /// Makes the directory if it is missing, and completes its files.
   ///
-  /// Nothing is synced here: the first acknowledgement that depends on it sees to that.
-  static func prepare(_ path: String, topicID: String, _ fileSystem: any FileSystem) throws(EventLogError) -> Bool {
+  /// Nothing is synced here: the first acknowledgement that depends on it sees to that, or the clean stop after which nobody
+  /// looks into them any more.
+  static func prepare(
+    _ path: String, topicID: String, _ fileSystem: any FileSystem
+  ) throws(EventLogError) -> Preparation {
     let status = try fileSystem.status(path)
     if let status, status.kind != .directory {
       throw EventLogError(.inputOutput, "where the partition's directory should be lies something else", file: path)
@@ -16,7 +25,7 @@ package enum PartitionDirectory {
     // A power cut may have left the file empty, or the beginning of it. The metadata store knows the id; a different one is
     // another matter.
     let text = try? text(metadataPath, fileSystem)
-    if text == metadata.text { return status == nil }
+    if text == metadata.text { return Preparation(madeDirectory: status == nil) }
     if let text, !metadata.text.hasPrefix(text), let known = try? PartitionMetadataFile(text: text).topicID {
       guard known == topicID else {
         throw EventLogError(
@@ -26,8 +35,17 @@ package enum PartitionDirectory {
       }
     } else {
       try fileSystem.replace(metadataPath, with: Array(metadata.text.utf8), durably: false)
+      return Preparation(madeDirectory: status == nil, wroteMetadata: true)
     }
-    return status == nil
+    return Preparation(madeDirectory: status == nil)
+  }
+
+  /// Makes `partition.metadata` durable.
+  static func syncMetadata(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) {
+    let metadataPath = path + "/" + PartitionMetadataFile.name
+    let file = try fileSystem.open(metadataPath, .read)
+    defer { fileSystem.close(file) }
+    try fileSystem.syncData(file, path: metadataPath)
   }
 
   private static func text(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) -> String? {

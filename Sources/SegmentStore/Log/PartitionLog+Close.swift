@@ -76,6 +76,9 @@ extension PartitionLog {
     do throws(EventLogError) {
       try trimActiveSegment()
       try syncForClosing()
+      if state.withLock({ $0.hasUnsyncedMetadata }) {
+        try PartitionDirectory.syncMetadata(directory, context.fileSystem)
+      }
       state.withLock { state in writeSnapshot(&state) }
     } catch {
       throw error.at(topicPartition)

@@ -73,6 +73,8 @@ package final class PartitionLog: Sendable {
     /// Where the last snapshot of them was made.
     var snapshotOffset: Int64?
     var rolled: [RolledSegment] = []
+    /// Whether `partition.metadata` was written and not synced.
+    var hasUnsyncedMetadata = false
     /// Whether a file or directory was made whose name is not on the disk yet.
     var hasNewNames: Bool
     var syncIsRunning = false
@@ -108,17 +110,18 @@ package final class PartitionLog: Sendable {
   ) throws(EventLogError) {
     do throws(EventLogError) {
       let fileSystem = context.fileSystem
-      let isNew = try PartitionDirectory.prepare(directory, topicID: topicID, fileSystem)
+      let prepared = try PartitionDirectory.prepare(directory, topicID: topicID, fileSystem)
       let loader = LogLoader(
         context: context, directory: directory, checkpoint: checkpoint, configuration: configuration,
-        wasClean: wasClean && !isNew)
+        wasClean: wasClean && !prepared.madeDirectory)
       let loaded = try loader.load()
       let beginsEpoch = !wasClean || checkpoint.owesEpoch(in: context)
       let leaderEpoch = try Self.latestEpoch(
         directory, at: loaded.nextOffset, seen: loaded.epochs, mayWait: beginsEpoch, fileSystem)
       try self.init(
         topicPartition, directory: directory, configuration: configuration, loaded, leaderEpoch: leaderEpoch,
-        epochToBegin: beginsEpoch ? loaded.epochs : nil, hasNewNames: isNew, context: context)
+        epochToBegin: beginsEpoch ? loaded.epochs : nil, hasNewNames: prepared.madeDirectory, context: context)
+      if prepared.wroteMetadata { state.withLock { $0.hasUnsyncedMetadata = true } }
       context.diskBudget.add(sizeInBytes)
     } catch {
       throw error.at(topicPartition)
