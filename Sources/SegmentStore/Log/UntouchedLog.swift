@@ -9,8 +9,10 @@ package struct UntouchedLog: Sendable {
   package var configuration: LogConfiguration
   private let context: StoreContext
   private let directory: String
+  /// As it was written down.
+  private let logStartOffset: Int64
   package let logEndOffset: Int64
-  private let checkpoint: PartitionCheckpoint
+  private let owesEpoch: Bool
   private let record: CleanShutdown
 
   /// Nil where there is no record of a clean stop, or where it is not what is there. Else its bytes are counted among
@@ -41,9 +43,8 @@ package struct UntouchedLog: Sendable {
       self.context = context
       self.directory = directory
       logEndOffset = end
-      self.checkpoint = PartitionCheckpoint(
-        logStartOffset: checkpoint.logStartOffset, recoveryPoint: checkpoint.recoveryPoint,
-        uncleanStops: checkpoint.uncleanStops)
+      logStartOffset = checkpoint.logStartOffset
+      owesEpoch = checkpoint.owesEpoch(in: context)
       self.record = record
       context.diskBudget.add((0..<record.segmentCount).reduce(0) { $0 + record.segment($1).size })
     } catch {
@@ -56,10 +57,10 @@ package struct UntouchedLog: Sendable {
   /// - Throws: what keeps its producers from being known.
   package func makeLog() throws(EventLogError) -> PartitionLog {
     do throws(EventLogError) {
-      let owesEpoch = checkpoint.owesEpoch(in: context)
-      var saved = checkpoint
-      // Once it owes one it does so until it begins one: there is no need to write that down.
-      if owesEpoch { saved.uncleanStops = PartitionCheckpoint.owesEpoch }
+      // Once it owes an epoch it does so until it begins one: there is no need to write that down.
+      let saved = PartitionCheckpoint(
+        logStartOffset: logStartOffset, recoveryPoint: logEndOffset,
+        uncleanStops: owesEpoch ? PartitionCheckpoint.owesEpoch : context.uncleanStops)
       return try PartitionLog(
         topicPartition, directory: directory, configuration: configuration, try load(),
         leaderEpoch: record.leaderEpoch, epochToBegin: owesEpoch ? .init() : nil, saved: saved, context: context)
@@ -80,7 +81,7 @@ package struct UntouchedLog: Sendable {
         baseOffset: record.last.baseOffset, interval: configuration.indexIntervalBytes,
         maxTimestamp: record.maxTimestamp, offsetOfMaxTimestamp: record.offsetOfMaxTimestamp),
       firstBatchTimestamp: record.firstBatchTimestamp == .min ? nil : record.firstBatchTimestamp,
-      nextOffset: logEndOffset, logStartOffset: max(checkpoint.logStartOffset, record.segment(0).baseOffset))
+      nextOffset: logEndOffset, logStartOffset: max(logStartOffset, record.segment(0).baseOffset))
     result.isIndexLoaded = record.last.size == 0
     let loader = ProducerStateLoader(context: context, directory: directory)
     if !record.hasProducers {

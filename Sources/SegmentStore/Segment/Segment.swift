@@ -22,7 +22,18 @@ package final class Segment: Sendable {
   private struct Slot {
     var contents: SegmentContents?
     var isPinned = false
-    var index: IndexBuilder?
+    var index: Index?
+  }
+
+  /// The entries of both indexes.
+  private final class Index: Sendable {
+    let offsets: AppendOnlyArray<OffsetIndexEntry>
+    let times: AppendOnlyArray<TimeIndexEntry>
+
+    init(_ builder: IndexBuilder) {
+      offsets = builder.offsets
+      times = builder.times
+    }
   }
 
   /// - Parameter index: of a segment whose index files do not go up to its end, until it has them.
@@ -30,7 +41,7 @@ package final class Segment: Sendable {
     self.files = files
     self.createdAt = createdAt
     publishedSize = Atomic(size)
-    slot = Mutex(Slot(index: index))
+    slot = Mutex(Slot(index: index.map(Index.init)))
   }
 
   package var size: Int { publishedSize.load(ordering: .acquiring) }
@@ -48,7 +59,8 @@ package final class Segment: Sendable {
     if let loaded = contentsIfLoaded { return loaded }
     if isRemoved { throw removalError }
     let index = slot.withLock { $0.index }
-    let fresh = try SegmentLoader(context: context, files: files, size: size).load(index)
+    let fresh = try SegmentLoader(context: context, files: files, size: size).load(
+      offsets: index?.offsets, times: index?.times)
     // What was opened may have been another's.
     if isRemoved { throw removalError }
     let (winner, isOurs) = slot.withLock { slot -> (SegmentContents, Bool) in

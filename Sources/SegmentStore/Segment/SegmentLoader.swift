@@ -6,8 +6,10 @@ struct SegmentLoader {
   let files: SegmentFiles
   let size: Int
 
-  /// - Parameter index: the indexes, where the files need not be looked at.
-  func load(_ index: IndexBuilder? = nil) throws(EventLogError) -> SegmentContents {
+  /// - Parameter offsets, times: the indexes, where the files need not be looked at.
+  func load(
+    offsets: AppendOnlyArray<OffsetIndexEntry>? = nil, times: AppendOnlyArray<TimeIndexEntry>? = nil
+  ) throws(EventLogError) -> SegmentContents {
     let fileSystem = context.fileSystem
     let file = try fileSystem.open(files.log, .read)
     defer { fileSystem.close(file) }
@@ -24,7 +26,7 @@ struct SegmentLoader {
       let address = try fileSystem.map(file, count: size, writable: false, path: files.log)
       region = MemoryRegion(owning: UnsafeRawPointer(address), count: size, origin: .mapping)
     }
-    if let index { return SegmentContents(region: region, offsetIndex: index.offsets, timeIndex: index.times) }
+    if let offsets, let times { return SegmentContents(region: region, offsetIndex: offsets, timeIndex: times) }
     if let indexes = try? loadIndexes() {
       let contents = SegmentContents(region: region, offsetIndex: indexes.offsets, timeIndex: indexes.times)
       if isRight(contents) { return contents }
