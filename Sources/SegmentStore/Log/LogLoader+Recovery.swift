@@ -32,13 +32,13 @@ extension LogLoader {
       let recovered = Segment(
         files: candidate.files, size: Int(scan.end), createdAt: candidate.createdAt, index: goesOn ? nil : scan.index)
       segments.append(recovered)
-      for entry in scan.epochs.entries { epochs.assign(entry.epoch, from: entry.startOffset) }
+      epochs.add(scan.epochs)
       scans[base] = scan.summary
       // Which segment's sync failed is not known: none that was written since the recovery point can be trusted.
       if mayHaveLostPages { try replaceByCopy(recovered) }
       let isDeferred =
         scan.unsyncedBytes > 0 && !goesOn && !mayHaveLostPages && !context.takesRecoverySync(scan.unsyncedBytes)
-      let isSynced = goesOn || (scan.unsyncedBytes > 0 && !isDeferred) || (scan.isTorn && !isDeferred)
+      let isSynced = goesOn || (!isDeferred && (scan.unsyncedBytes > 0 || scan.isTorn))
       if isSynced {
         try sync(candidate.files.log)
         hasNewNames = true

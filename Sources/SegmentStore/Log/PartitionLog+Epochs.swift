@@ -79,7 +79,8 @@ extension PartitionReader {
 }
 
 extension LeaderEpochCheckpoint {
-  fileprivate mutating func add(_ seen: Self) {
+  /// Takes in what batches were seen to have.
+  mutating func add(_ seen: Self) {
     for entry in seen.entries { assign(entry.epoch, from: entry.startOffset) }
   }
 
