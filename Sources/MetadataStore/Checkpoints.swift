@@ -99,29 +99,58 @@ extension MetadataStore {
     }
   }
 
-  /// - Parameter count: about how many there are.
-  package func checkpoints(count: Int = 0) throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
+  package func checkpoints() throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
     try read { db in
       var result: [PartitionID: StoredCheckpoint] = [:]
-      result.reserveCapacity(count)
-      // By number and from a cursor: there may be many thousands, all of which an opening waits for.
-      let rows = try Row.fetchCursor(
-        db,
-        sql: """
-          SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown,
-            unclean_stops
-          FROM partition_checkpoint WHERE length(topic) = 16
-          """)
-      while let row = try rows.next() {
-        // Sixteen bytes, of which a `Data` would be two allocations.
-        let b = (row[0] as UUID).uuid
-        let bytes = [b.0, b.1, b.2, b.3, b.4, b.5, b.6, b.7, b.8, b.9, b.10, b.11, b.12, b.13, b.14, b.15]
-        guard let id = TopicID(bytes: bytes) else { continue }
-        result[PartitionID(id, row[1])] = StoredCheckpoint(
-          logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
-          cleanShutdown: (row[5] as Data?).map(Array.init), uncleanStops: row[6])
-      }
+      try forEachCheckpoint(db) { topic, partition, checkpoint in result[PartitionID(topic, partition)] = checkpoint }
       return result
+    }
+  }
+
+  /// Those of the topics that are asked for, by their partitions' numbers: nil where there is none.
+  ///
+  /// - Parameter counts: how many partitions the topics have.
+  package func checkpoints(
+    of counts: [TopicID: Int]
+  ) throws(EventLogError) -> [TopicID: [StoredCheckpoint?]] {
+    try read { db in
+      var result: [TopicID: [StoredCheckpoint?]] = [:]
+      var (topic, ofTopic) = (TopicID?.none, [StoredCheckpoint?]())
+      try forEachCheckpoint(db) { next, partition, checkpoint in
+        if next != topic {
+          if let topic { result[topic] = ofTopic }
+          topic = next
+          ofTopic = Array(repeating: nil, count: counts[next] ?? 0)
+        }
+        if ofTopic.indices.contains(partition) { ofTopic[partition] = checkpoint }
+      }
+      if let topic { result[topic] = ofTopic }
+      return result
+    }
+  }
+
+  /// Calls `body` with one after the other, those of a topic together: there may be many thousands, all of which an opening
+  /// waits for.
+  private func forEachCheckpoint(_ db: Database, _ body: (TopicID, Int, StoredCheckpoint) -> Void) throws {
+    let rows = try Row.fetchCursor(
+      db,
+      sql: """
+        SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown, unclean_stops
+        FROM partition_checkpoint WHERE length(topic) = 16 ORDER BY topic, partition
+        """)
+    var (uuid, topic) = (UUID?.none, TopicID?.none)
+    while let row = try rows.next() {
+      // Sixteen bytes, of which a `Data` would be two allocations.
+      let next: UUID = row[0]
+      if next != uuid {
+        uuid = next
+        topic = withUnsafeBytes(of: next.uuid) { TopicID(bytes: $0) }
+      }
+      guard let topic else { continue }
+      let checkpoint = StoredCheckpoint(
+        logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
+        cleanShutdown: try row.withUnsafeData(atIndex: 5) { $0.map { Array($0) } }, uncleanStops: row[6])
+      body(topic, row[1], checkpoint)
     }
   }
 }

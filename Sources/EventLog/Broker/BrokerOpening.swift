@@ -29,37 +29,22 @@ struct BrokerOpening {
     try makeDirectory(path)
     let lock = try DirectoryLock(directory: path, fileSystem)
     do throws(EventLogError) {
-      let names = try fileSystem.list(path)
-      try refuseOrphanedLogs(names)
-      let isStore = try metadataFile().map { $0.size > 0 } ?? false
-      let isCopy = try makeDatabaseFile()
-      let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability, isCopy: isCopy)
-      if metadataDurability == .none, metadata.isNew, !isCopy {
-        MetadataTemplate.keep(try fileSystem.contents(of: metadataPath))
-      }
-      let session = try metadata.beginSession()
-      let wasClean = session.wasClean
-      context.uncleanStops = session.uncleanStops
-      if isStore { try clearLeftovers(names) }
-      if metadata.isNew {
-        warnOfUnknownDirectories(names, [])
-        return Opened(
-          metadata: metadata, lock: lock, topics: [], groups: [], committed: [:],
-          producerIDs: session.producerIDs)
-      }
+      guard let status = try metadataFile(), status.size > 0 else { return try openNew(lock) }
+      let (names, found) = try readAll()
+      try clearLeftovers(names)
       // Before the logs are opened, which forget the producers that have been silent for long.
-      let namedProducers = try metadata.namedProducers()
-      for producer in namedProducers { context.keepProducer(producer.producerID) }
+      for producer in found.namedProducers { context.keepProducer(producer.producerID) }
+      let metadata = found.metadata
       var kept: [TopicMetadata] = []
-      for topic in try metadata.topics() {
+      for topic in found.topics {
         if topic.isDeleting {
           try Broker.finishDeletion(topic, in: path, fileSystem, metadata)
         } else {
           kept.append(topic)
         }
       }
-      let checkpoints = try metadata.checkpoints(count: kept.reduce(0) { $0 + $1.partitions })
-      let topics = open(kept, checkpoints, wasClean: wasClean)
+      let wasClean = found.session.wasClean
+      let topics = open(kept, found.checkpoints, wasClean: wasClean)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
       try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
@@ -69,11 +54,56 @@ struct BrokerOpening {
       syncBehind(topics)
       return Opened(
         metadata: metadata, lock: lock, topics: topics, groups: groups, committed: committed,
-        producerIDs: session.producerIDs, namedProducers: namedProducers, transactions: transactions)
+        producerIDs: found.session.producerIDs, namedProducers: found.namedProducers, transactions: transactions)
     } catch {
       lock.release()
       throw error
     }
+  }
+
+  private func openNew(_ lock: DirectoryLock) throws(EventLogError) -> Opened {
+    let names = try fileSystem.list(path)
+    try refuseOrphanedLogs(names)
+    let isCopy = try makeDatabaseFile()
+    let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability, isCopy: isCopy)
+    if metadataDurability == .none, metadata.isNew, !isCopy {
+      MetadataTemplate.keep(try fileSystem.contents(of: metadataPath))
+    }
+    let session = try metadata.beginSession()
+    warnOfUnknownDirectories(names, [])
+    return Opened(
+      metadata: metadata, lock: lock, topics: [], groups: [], committed: [:], producerIDs: session.producerIDs)
+  }
+
+  /// What SQLite knows before any log is looked at.
+  private struct KnownMetadata {
+    var metadata: MetadataStore
+    var session: MetadataStore.Session
+    var namedProducers: [NamedProducer]
+    var topics: [TopicMetadata]
+    var checkpoints: [TopicID: [StoredCheckpoint?]]
+  }
+
+  /// What is in the directory and, meanwhile, what SQLite knows: of many thousand partitions both take a while.
+  private func readAll() throws(EventLogError) -> (names: [String], KnownMetadata) {
+    let (listed, known) = try Parallel.both(threads: configuration.recoveryThreads(on: fileSystem)) {
+      [fileSystem, path] in
+      Result { () throws(EventLogError) in try fileSystem.list(path) }
+    } _: { () throws(EventLogError) in
+      try readMetadata()
+    }
+    return (try listed.get(), known)
+  }
+
+  private func readMetadata() throws(EventLogError) -> KnownMetadata {
+    let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability)
+    let session = try metadata.beginSession()
+    context.uncleanStops = session.uncleanStops
+    let topics = try metadata.topics()
+    let counts = topics.map { ($0.id, $0.partitions) }
+    return KnownMetadata(
+      metadata: metadata, session: session, namedProducers: try metadata.namedProducers(), topics: topics,
+      checkpoints: try metadata.checkpoints(of: Dictionary(counts) { first, _ in first }))
   }
 
   private func makeDirectory(_ path: String) throws(EventLogError) {
@@ -144,25 +174,51 @@ struct BrokerOpening {
 
   /// Opens the logs of all topics, `num.recovery.threads.per.data.dir` at a time.
   private func open(
-    _ topics: [TopicMetadata], _ checkpoints: [PartitionID: StoredCheckpoint], wasClean: Bool
+    _ topics: [TopicMetadata], _ checkpoints: [TopicID: [StoredCheckpoint?]], wasClean: Bool
   ) -> [Topic] {
-    let all = topics.indices.flatMap { topic in (0..<topics[topic].partitions).map { (topic: topic, number: $0) } }
-    let names = topics.map(\.name)
-    let ids = topics.map(\.id)
-    let texts = ids.map(\.text)
-    let configurations = topics.map {
-      TopicConfigs.logConfiguration($0.configs, defaults: configuration.topicDefaults)
+    let shared = topics.map { topic in
+      UntouchedLog.Shared(
+        root: path, topic: topic.name,
+        configuration: TopicConfigs.logConfiguration(topic.configs, defaults: configuration.topicDefaults),
+        context: context)
     }
-    var rest = Parallel.map(all.count, threads: configuration.recoveryThreads(on: fileSystem)) { index in
-      let (topic, number) = all[index]
-      return open(
-        TopicPartition(names[topic], number), texts[topic], configurations[topic],
-        checkpoints[PartitionID(ids[topic], number)], wasClean: wasClean)
+    var all: [(topic: Int, number: Int, checkpoint: StoredCheckpoint?)] = []
+    all.reserveCapacity(topics.reduce(0) { $0 + $1.partitions })
+    for (index, topic) in topics.enumerated() {
+      let stored = checkpoints[topic.id] ?? []
+      for number in 0..<topic.partitions {
+        all.append((index, number, stored.indices.contains(number) ? stored[number] : nil))
+      }
+    }
+    let ids = topics.map(\.id.text)
+    var rest = Parallel.map(all.count, threads: configuration.recoveryThreads(on: fileSystem)) { [all] index in
+      let (topic, number, stored) = all[index]
+      return open(number, of: shared[topic], topicID: ids[topic], stored, wasClean: wasClean)
     }[...]
     return topics.map { topic in
       defer { rest = rest.dropFirst(topic.partitions) }
       return Topic(
         id: topic.id, name: topic.name, partitions: Array(rest.prefix(topic.partitions)), configs: topic.configs)
+    }
+  }
+
+  private func open(
+    _ number: Int, of shared: UntouchedLog.Shared, topicID: String, _ stored: StoredCheckpoint?, wasClean: Bool
+  ) -> HostedPartition {
+    let checkpoint = stored?.forLog ?? PartitionCheckpoint()
+    do throws(EventLogError) {
+      if let untouched = try UntouchedLog(number, of: shared, checkpoint: checkpoint, wasClean: wasClean) {
+        return .online(HostedLog(untouched))
+      }
+      let topicPartition = TopicPartition(shared.topic, number)
+      return .online(
+        try PartitionLog(
+          topicPartition, directory: path + "/" + topicPartition.description, topicID: topicID,
+          configuration: shared.configuration, checkpoint: checkpoint,
+          wasClean: wasClean && checkpoint.logEndOffset != nil, context: context))
+    } catch {
+      context.warn(error)
+      return .offline(TopicPartition(shared.topic, number), error)
     }
   }
 
@@ -177,29 +233,6 @@ struct BrokerOpening {
       for log in logs {
         do throws(EventLogError) { try log.syncRecovered() } catch { context.warn(error) }
       }
-    }
-  }
-
-  private func open(
-    _ topicPartition: TopicPartition, _ topicID: String, _ log: LogConfiguration, _ stored: StoredCheckpoint?,
-    wasClean: Bool
-  ) -> HostedPartition {
-    let directory = path + "/" + topicPartition.description
-    let checkpoint = stored?.forLog ?? PartitionCheckpoint()
-    do throws(EventLogError) {
-      if let untouched = try UntouchedLog(
-        topicPartition, directory: directory, configuration: log, checkpoint: checkpoint, wasClean: wasClean,
-        context: context)
-      {
-        return .online(HostedLog(untouched))
-      }
-      return .online(
-        try PartitionLog(
-          topicPartition, directory: directory, topicID: topicID, configuration: log, checkpoint: checkpoint,
-          wasClean: wasClean && checkpoint.logEndOffset != nil, context: context))
-    } catch {
-      context.warn(error)
-      return .offline(topicPartition, error)
     }
   }
 

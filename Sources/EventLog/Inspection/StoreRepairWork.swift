@@ -36,12 +36,13 @@ struct StoreRepairWork {
     for fault in StoreVerifier(path: path, fileSystem: fileSystem).directoryFaults(topics, names) { add(fault) }
     let checkpoints = try metadata.checkpoints()
     let wasClean = try metadata.lastStopWasClean()
+    let present = Set(names)
     var owned: Set<String> = []
     for topic in topics {
       let configuration = TopicConfigs.logConfiguration(topic.configs, defaults: [:])
       for number in 0..<topic.partitions {
         let topicPartition = TopicPartition(topic.name, number)
-        guard names.contains(topicPartition.description) else { continue }
+        guard present.contains(topicPartition.description) else { continue }
         owned.insert(topicPartition.description)
         let id = PartitionID(topic.id, number)
         let stored = checkpoints[id] ?? StoredCheckpoint(logStartOffset: 0, recoveryPoint: 0)

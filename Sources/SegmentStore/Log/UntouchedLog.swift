@@ -5,10 +5,24 @@ package import RecordFormat
 /// open quickly, also where a crash ended the session in between: whatever was acknowledged with `acks=all` has made its
 /// file longer, on the disk too, and what a power cut took back otherwise is as if it had never been.
 package struct UntouchedLog: Sendable {
-  private let topicPartition: TopicPartition
-  package var configuration: LogConfiguration
-  private let context: StoreContext
-  private let directory: String
+  /// What the logs of a topic have in common, so that each of many thousands is small.
+  package final class Shared: Sendable {
+    /// Where the partitions' directories are.
+    let root: String
+    package let topic: String
+    package let configuration: LogConfiguration
+    let context: StoreContext
+
+    package init(root: String, topic: String, configuration: LogConfiguration, context: StoreContext) {
+      self.root = root
+      self.topic = topic
+      self.configuration = configuration
+      self.context = context
+    }
+  }
+
+  private var shared: Shared
+  private let partition: Int
   /// As it was written down.
   private let logStartOffset: Int64
   package let logEndOffset: Int64
@@ -23,34 +37,45 @@ package struct UntouchedLog: Sendable {
   ///   - wasClean: whether that was the store's last stop. Else the names in the directory are looked at as well: a file system
   ///     without a journal may have kept them, and lost the stamp, or the other way round.
   package init?(
-    _ topicPartition: TopicPartition, directory: String, configuration: LogConfiguration,
-    checkpoint: PartitionCheckpoint, wasClean: Bool, context: StoreContext
+    _ partition: Int, of shared: Shared, checkpoint: PartitionCheckpoint, wasClean: Bool
   ) throws(EventLogError) {
-    let fileSystem = context.fileSystem
+    guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown else { return nil }
+    self.shared = shared
+    self.partition = partition
+    self.record = record
+    logEndOffset = end
+    logStartOffset = checkpoint.logStartOffset
+    owesEpoch = checkpoint.owesEpoch(in: shared.context)
     do throws(EventLogError) {
-      guard let end = checkpoint.logEndOffset, let record = checkpoint.shutdown,
-        let status = try fileSystem.status(directory), status.kind == .directory,
-        status.modifiedNanoseconds == record.directoryModified,
-        let log = try fileSystem.status(SegmentFiles(directory: directory, baseOffset: record.last.baseOffset).log),
-        log.kind == .file, log.size == record.last.size, log.modifiedNanoseconds == record.logModified,
-        log.linkCount == 1
-      else { return nil }
-      if !wasClean {
-        guard try PartitionDirectory.namesDigest(directory, fileSystem) == record.namesDigest else { return nil }
-      }
-      self.topicPartition = topicPartition
-      self.configuration = configuration
-      self.context = context
-      self.directory = directory
-      logEndOffset = end
-      logStartOffset = checkpoint.logStartOffset
-      owesEpoch = checkpoint.owesEpoch(in: context)
-      self.record = record
-      context.diskBudget.add((0..<record.segmentCount).reduce(0) { $0 + record.segment($1).size })
+      guard try isUntouched(looksAtNames: !wasClean) else { return nil }
     } catch {
       throw error.at(topicPartition)
     }
+    shared.context.diskBudget.add((0..<record.segmentCount).reduce(0) { $0 + record.segment($1).size })
   }
+
+  private func isUntouched(looksAtNames: Bool) throws(EventLogError) -> Bool {
+    let fileSystem = shared.context.fileSystem
+    let directory = directory
+    guard let status = try fileSystem.status(directory), status.kind == .directory,
+      status.modifiedNanoseconds == record.directoryModified,
+      let log = try fileSystem.status(SegmentFiles(directory: directory, baseOffset: record.last.baseOffset).log),
+      log.kind == .file, log.size == record.last.size, log.modifiedNanoseconds == record.logModified,
+      log.linkCount == 1
+    else { return false }
+    if !looksAtNames { return true }
+    return try PartitionDirectory.namesDigest(directory, fileSystem) == record.namesDigest
+  }
+
+  package var configuration: LogConfiguration {
+    get { shared.configuration }
+    set {
+      shared = Shared(root: shared.root, topic: shared.topic, configuration: newValue, context: shared.context)
+    }
+  }
+
+  private var topicPartition: TopicPartition { TopicPartition(shared.topic, partition) }
+  private var directory: String { shared.root + "/" + topicPartition.description }
 
   /// Makes the log, once. What it needs to be appended to waits for the first append.
   ///
@@ -60,16 +85,18 @@ package struct UntouchedLog: Sendable {
       // Once it owes an epoch it does so until it begins one: there is no need to write that down.
       let saved = PartitionCheckpoint(
         logStartOffset: logStartOffset, recoveryPoint: logEndOffset,
-        uncleanStops: owesEpoch ? PartitionCheckpoint.owesEpoch : context.uncleanStops)
+        uncleanStops: owesEpoch ? PartitionCheckpoint.owesEpoch : shared.context.uncleanStops)
       return try PartitionLog(
         topicPartition, directory: directory, configuration: configuration, try load(),
-        leaderEpoch: record.leaderEpoch, epochToBegin: owesEpoch ? .init() : nil, saved: saved, context: context)
+        leaderEpoch: record.leaderEpoch, epochToBegin: owesEpoch ? .init() : nil, saved: saved,
+        context: shared.context)
     } catch {
       throw error.at(topicPartition)
     }
   }
 
   private func load() throws(EventLogError) -> LogLoader.Result {
+    let directory = directory
     let segments = record.segments.map { entry in
       Segment(
         files: SegmentFiles(directory: directory, baseOffset: entry.baseOffset), size: Int(entry.size),
@@ -83,7 +110,7 @@ package struct UntouchedLog: Sendable {
       firstBatchTimestamp: record.firstBatchTimestamp == .min ? nil : record.firstBatchTimestamp,
       nextOffset: logEndOffset, logStartOffset: max(logStartOffset, record.segment(0).baseOffset))
     result.isIndexLoaded = record.last.size == 0
-    let loader = ProducerStateLoader(context: context, directory: directory)
+    let loader = ProducerStateLoader(context: shared.context, directory: directory)
     if !record.hasProducers {
       result.snapshotOffset = record.snapshotOffset >= 0 ? record.snapshotOffset : nil
     } else if let producers = try? loader.producers(at: logEndOffset) {

@@ -34,6 +34,28 @@ package enum Parallel {
     return runs.done.withLock { $0.sorted { $0.run < $1.run } }.flatMap(\.results)
   }
 
+  /// What `aside` gives, which another thread finds out while this one does `work`; on one thread, first the one and then the
+  /// other. Returns when both are done, also where `work` throws.
+  package static func both<Aside: Sendable, Result, Failure: Error>(
+    threads: Int, _ aside: @escaping @Sendable () -> Aside, _ work: () throws(Failure) -> Result
+  ) throws(Failure) -> (Aside, Result) {
+    let found = Found<Aside>()
+    let find: @Sendable () -> Void = {
+      let value = aside()
+      found.value.withLock { $0 = value }
+    }
+    let helper = threads > 1 ? PosixThread.start(find) : nil
+    if helper == nil { find() }
+    let result = Swift.Result { () throws(Failure) in try work() }
+    if let helper { pthread_join(helper, nil) }
+    guard let value = found.value.withLock({ $0.take() }) else { preconditionFailure("what was to be found is there") }
+    return (value, try result.get())
+  }
+
+  private final class Found<Value: Sendable>: Sendable {
+    let value = Mutex<Value?>(nil)
+  }
+
   private final class Runs<Result: Sendable>: Sendable {
     let done = Mutex<[(run: Int, results: [Result])]>([])
   }

@@ -53,8 +53,8 @@ struct TestLog {
   /// The log by the record of its last stop, if that is what is there.
   func untouched(_ checkpoint: PartitionCheckpoint, wasClean: Bool = true) throws -> UntouchedLog? {
     try UntouchedLog(
-      TopicPartition("t", 0), directory: directory, configuration: configuration, checkpoint: checkpoint,
-      wasClean: wasClean, context: context)
+      0, of: .init(root: root, topic: "t", configuration: configuration, context: context), checkpoint: checkpoint,
+      wasClean: wasClean)
   }
 
   var activeFile: String {
