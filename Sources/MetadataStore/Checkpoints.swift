@@ -100,43 +100,25 @@ extension MetadataStore {
   }
 
   package func checkpoints() throws(EventLogError) -> [PartitionID: StoredCheckpoint] {
-    try read { db in
-      var result: [PartitionID: StoredCheckpoint] = [:]
-      try forEachCheckpoint(db) { topic, partition, checkpoint in result[PartitionID(topic, partition)] = checkpoint }
-      return result
-    }
+    var result: [PartitionID: StoredCheckpoint] = [:]
+    try forEachCheckpoint { topic, partition, checkpoint in result[PartitionID(topic, partition)] = checkpoint }
+    return result
   }
 
-  /// Those of the topics that are asked for, by their partitions' numbers: nil where there is none.
-  ///
-  /// - Parameter counts: how many partitions the topics have.
-  package func checkpoints(
-    of counts: [TopicID: Int]
-  ) throws(EventLogError) -> [TopicID: [StoredCheckpoint?]] {
-    try read { db in
-      var result: [TopicID: [StoredCheckpoint?]] = [:]
-      var (topic, ofTopic) = (TopicID?.none, [StoredCheckpoint?]())
-      try forEachCheckpoint(db) { next, partition, checkpoint in
-        if next != topic {
-          if let topic { result[topic] = ofTopic }
-          topic = next
-          ofTopic = Array(repeating: nil, count: counts[next] ?? 0)
-        }
-        if ofTopic.indices.contains(partition) { ofTopic[partition] = checkpoint }
-      }
-      if let topic { result[topic] = ofTopic }
-      return result
-    }
+  /// Calls `body` with one after the other, by topics' names and partitions' numbers: there may be many thousands, all of which
+  /// an opening waits for.
+  package func forEachCheckpoint(
+    _ body: (TopicID, _ partition: Int, StoredCheckpoint) -> Void
+  ) throws(EventLogError) {
+    try read { db in try forEachCheckpoint(db, body) }
   }
 
-  /// Calls `body` with one after the other, those of a topic together: there may be many thousands, all of which an opening
-  /// waits for.
   private func forEachCheckpoint(_ db: Database, _ body: (TopicID, Int, StoredCheckpoint) -> Void) throws {
     let rows = try Row.fetchCursor(
       db,
       sql: """
-        SELECT topic, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown, unclean_stops
-        FROM partition_checkpoint WHERE length(topic) = 16 ORDER BY topic, partition
+        SELECT id, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown, unclean_stops
+        FROM topic JOIN partition_checkpoint ON topic = id ORDER BY name, partition
         """)
     var (uuid, topic) = (UUID?.none, TopicID?.none)
     while let row = try rows.next() {

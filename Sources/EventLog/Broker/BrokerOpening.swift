@@ -44,7 +44,7 @@ struct BrokerOpening {
         }
       }
       let wasClean = found.session.wasClean
-      let topics = open(kept, found.checkpoints, wasClean: wasClean)
+      let topics = try open(kept, metadata, wasClean: wasClean)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
       try bringBackOffsets(&committed, topics, metadata, wasClean: wasClean)
@@ -81,10 +81,9 @@ struct BrokerOpening {
     var session: MetadataStore.Session
     var namedProducers: [NamedProducer]
     var topics: [TopicMetadata]
-    var checkpoints: [TopicID: [StoredCheckpoint?]]
   }
 
-  /// What is in the directory and, meanwhile, what SQLite knows: of many thousand partitions both take a while.
+  /// What is in the directory and, meanwhile, what SQLite knows: where there are many thousand partitions, both take a while.
   private func readAll() throws(EventLogError) -> (names: [String], KnownMetadata) {
     let (listed, known) = try Parallel.both(threads: configuration.recoveryThreads(on: fileSystem)) {
       [fileSystem, path] in
@@ -99,11 +98,9 @@ struct BrokerOpening {
     let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability)
     let session = try metadata.beginSession()
     context.uncleanStops = session.uncleanStops
-    let topics = try metadata.topics()
-    let counts = topics.map { ($0.id, $0.partitions) }
     return KnownMetadata(
-      metadata: metadata, session: session, namedProducers: try metadata.namedProducers(), topics: topics,
-      checkpoints: try metadata.checkpoints(of: Dictionary(counts) { first, _ in first }))
+      metadata: metadata, session: session, namedProducers: try metadata.namedProducers(),
+      topics: try metadata.topics())
   }
 
   private func makeDirectory(_ path: String) throws(EventLogError) {
@@ -172,53 +169,78 @@ struct BrokerOpening {
   static let deletedSuffix = "-delete"
   static let importSuffix = "-import"
 
-  /// Opens the logs of all topics, `num.recovery.threads.per.data.dir` at a time.
+  /// A log that is to be opened, by its topic's place among all.
+  private struct LogToOpen: Sendable {
+    var topic: Int
+    var number: Int
+    var checkpoint: StoredCheckpoint?
+  }
+
+  /// Opens the logs of all topics, `num.recovery.threads.per.data.dir` at a time, the first ones while SQLite still tells of
+  /// the others.
   private func open(
-    _ topics: [TopicMetadata], _ checkpoints: [TopicID: [StoredCheckpoint?]], wasClean: Bool
-  ) -> [Topic] {
+    _ topics: [TopicMetadata], _ metadata: MetadataStore, wasClean: Bool
+  ) throws(EventLogError) -> [Topic] {
     let shared = topics.map { topic in
       UntouchedLog.Shared(
-        root: path, topic: topic.name,
+        topic.name, in: path,
         configuration: TopicConfigs.logConfiguration(topic.configs, defaults: configuration.topicDefaults),
         context: context)
     }
-    var all: [(topic: Int, number: Int, checkpoint: StoredCheckpoint?)] = []
-    all.reserveCapacity(topics.reduce(0) { $0 + $1.partitions })
-    for (index, topic) in topics.enumerated() {
-      let stored = checkpoints[topic.id] ?? []
-      for number in 0..<topic.partitions {
-        all.append((index, number, stored.indices.contains(number) ? stored[number] : nil))
-      }
-    }
     let ids = topics.map(\.id.text)
-    var rest = Parallel.map(all.count, threads: configuration.recoveryThreads(on: fileSystem)) { [all] index in
-      let (topic, number, stored) = all[index]
-      return open(number, of: shared[topic], topicID: ids[topic], stored, wasClean: wasClean)
-    }[...]
-    return topics.map { topic in
-      defer { rest = rest.dropFirst(topic.partitions) }
-      return Topic(
-        id: topic.id, name: topic.name, partitions: Array(rest.prefix(topic.partitions)), configs: topic.configs)
+    let opened = try Parallel.map(
+      about: topics.reduce(0) { $0 + $1.partitions }, threads: configuration.recoveryThreads(on: fileSystem)
+    ) { log in
+      (log.topic, log.number, open(log, of: shared[log.topic], topicID: ids[log.topic], wasClean: wasClean))
+    } of: { yield throws(EventLogError) in
+      try forEachLog(of: topics, metadata, yield)
+    }
+    var hosted = topics.map { [HostedPartition?](repeating: nil, count: $0.partitions) }
+    for (topic, number, partition) in opened { hosted[topic][number] = partition }
+    return topics.indices.map { index in
+      Topic(
+        id: topics[index].id, name: topics[index].name, partitions: hosted[index].compactMap { $0 },
+        configs: topics[index].configs)
+    }
+  }
+
+  /// Calls `body` with each log once: those that SQLite knows something of in its order, and then the rest.
+  private func forEachLog(
+    of topics: [TopicMetadata], _ metadata: MetadataStore, _ body: (LogToOpen) -> Void
+  ) throws(EventLogError) {
+    let places = Dictionary(zip(topics.map(\.id), topics.indices)) { first, _ in first }
+    var isKnown = topics.map { [Bool](repeating: false, count: $0.partitions) }
+    var last: (id: TopicID, place: Int?)?
+    try metadata.forEachCheckpoint { id, number, checkpoint in
+      if last?.id != id { last = (id, places[id]) }
+      guard let place = last?.place, isKnown[place].indices.contains(number) else { return }
+      isKnown[place][number] = true
+      body(LogToOpen(topic: place, number: number, checkpoint: checkpoint))
+    }
+    for place in topics.indices {
+      for (number, isKnown) in isKnown[place].enumerated() where !isKnown {
+        body(LogToOpen(topic: place, number: number, checkpoint: nil))
+      }
     }
   }
 
   private func open(
-    _ number: Int, of shared: UntouchedLog.Shared, topicID: String, _ stored: StoredCheckpoint?, wasClean: Bool
+    _ log: LogToOpen, of shared: UntouchedLog.Shared, topicID: String, wasClean: Bool
   ) -> HostedPartition {
-    let checkpoint = stored?.forLog ?? PartitionCheckpoint()
+    let checkpoint = log.checkpoint?.forLog ?? PartitionCheckpoint()
+    let topicPartition = TopicPartition(shared.topic, log.number)
     do throws(EventLogError) {
-      if let untouched = try UntouchedLog(number, of: shared, checkpoint: checkpoint, wasClean: wasClean) {
+      if let untouched = try UntouchedLog(log.number, of: shared, checkpoint: checkpoint, wasClean: wasClean) {
         return .online(HostedLog(untouched))
       }
-      let topicPartition = TopicPartition(shared.topic, number)
       return .online(
         try PartitionLog(
-          topicPartition, directory: path + "/" + topicPartition.description, topicID: topicID,
+          topicPartition, directory: shared.directory(log.number), topicID: topicID,
           configuration: shared.configuration, checkpoint: checkpoint,
           wasClean: wasClean && checkpoint.logEndOffset != nil, context: context))
     } catch {
       context.warn(error)
-      return .offline(TopicPartition(shared.topic, number), error)
+      return .offline(topicPartition, error)
     }
   }
 

@@ -7,18 +7,29 @@ package import RecordFormat
 package struct UntouchedLog: Sendable {
   /// What the logs of a topic have in common, so that each of many thousands is small.
   package final class Shared: Sendable {
-    /// Where the partitions' directories are.
-    let root: String
+    /// Of the partitions' directories, up to the number.
+    private let path: String
     package let topic: String
     package let configuration: LogConfiguration
     let context: StoreContext
 
-    package init(root: String, topic: String, configuration: LogConfiguration, context: StoreContext) {
-      self.root = root
+    /// - Parameter directory: the data directory.
+    package convenience init(
+      _ topic: String, in directory: String, configuration: LogConfiguration, context: StoreContext
+    ) {
+      self.init(topic, path: directory + "/" + topic + "-", configuration, context)
+    }
+
+    private init(_ topic: String, path: String, _ configuration: LogConfiguration, _ context: StoreContext) {
+      self.path = path
       self.topic = topic
       self.configuration = configuration
       self.context = context
     }
+
+    func with(_ configuration: LogConfiguration) -> Shared { Shared(topic, path: path, configuration, context) }
+
+    package func directory(_ partition: Int) -> String { path + String(partition) }
   }
 
   private var shared: Shared
@@ -69,13 +80,11 @@ package struct UntouchedLog: Sendable {
 
   package var configuration: LogConfiguration {
     get { shared.configuration }
-    set {
-      shared = Shared(root: shared.root, topic: shared.topic, configuration: newValue, context: shared.context)
-    }
+    set { shared = shared.with(newValue) }
   }
 
   private var topicPartition: TopicPartition { TopicPartition(shared.topic, partition) }
-  private var directory: String { shared.root + "/" + topicPartition.description }
+  private var directory: String { shared.directory(partition) }
 
   /// Makes the log, once. What it needs to be appended to waits for the first append.
   ///

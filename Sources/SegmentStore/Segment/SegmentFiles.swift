@@ -18,19 +18,40 @@ package struct SegmentFiles: Sendable, Hashable {
     case snapshot
   }
 
-  private var stem: String { directory + "/" + stemName }
-
   /// The base offset in twenty digits.
   var stemName: String {
+    var name = ""
+    appendStemName(to: &name)
+    return name
+  }
+
+  /// In two halves, each of which needs no memory of its own: an opening makes many thousands of names.
+  private func appendStemName(to name: inout String) {
     assert(baseOffset >= 0, "no log has offsets below 0")
-    return String(unsafeUninitializedCapacity: 20) { digits in
-      var rest = baseOffset.magnitude
-      for place in (0..<20).reversed() {
+    let (high, low) = baseOffset.magnitude.quotientAndRemainder(dividingBy: 10_000_000_000)
+    name += Self.tenDigits(high)
+    name += Self.tenDigits(low)
+  }
+
+  private static func tenDigits(_ number: UInt64) -> String {
+    String(unsafeUninitializedCapacity: 10) { digits in
+      var rest = number
+      for place in (0..<10).reversed() {
         digits.initializeElement(at: place, to: UInt8(ascii: "0") + UInt8(rest % 10))
         rest /= 10
       }
-      return 20
+      return 10
     }
+  }
+
+  private func path(_ suffix: String) -> String {
+    var path = ""
+    path.reserveCapacity(directory.utf8.count + 21 + suffix.utf8.count)
+    path += directory
+    path += "/"
+    appendStemName(to: &path)
+    path += suffix
+    return path
   }
 
   /// What a file's name ends in on the way out (`.deleted`), and on the way in: being written (`.cleaned`), complete and
@@ -39,14 +60,14 @@ package struct SegmentFiles: Sendable, Hashable {
   package static let cleanedSuffix = ".cleaned"
   package static let swapSuffix = ".swap"
 
-  package func path(_ kind: Kind) -> String { stem + "." + kind.rawValue }
+  package func path(_ kind: Kind) -> String { path("." + kind.rawValue) }
 
-  package var log: String { stem + ".log" }
-  package var offsetIndex: String { stem + ".index" }
-  package var timeIndex: String { stem + ".timeindex" }
-  package var transactionIndex: String { stem + ".txnindex" }
+  package var log: String { path(".log") }
+  package var offsetIndex: String { path(".index") }
+  package var timeIndex: String { path(".timeindex") }
+  package var transactionIndex: String { path(".txnindex") }
   /// What was known of the producers before the segment's first offset.
-  package var producerSnapshot: String { stem + ".snapshot" }
+  package var producerSnapshot: String { path(".snapshot") }
 
   /// The base offset and the kind that a file name states, or nil for a name of something else.
   package static func parse(_ name: String) -> (baseOffset: Int64, kind: Kind)? {

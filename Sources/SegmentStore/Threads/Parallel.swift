@@ -3,35 +3,42 @@ internal import Synchronization
 
 /// Work of several equal parts, on several threads at once.
 package enum Parallel {
-  /// Calls `body` with each number below `count`, on up to `threads` threads, of which this one is the first, and returns when
-  /// all calls have. On one thread the numbers come in their order.
-  package static func forEach(_ count: Int, threads limit: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    let next = Counter()
-    let work: @Sendable () -> Void = {
-      while true {
-        let number = next.take()
-        guard number < count else { return }
-        body(number)
-      }
-    }
-    // Where the system gives no further thread, this one does more.
-    let helpers = (1..<max(1, min(limit, count))).compactMap { _ in PosixThread.start(work) }
-    work()
-    for helper in helpers { pthread_join(helper, nil) }
-  }
-
-  /// What `body` gives for each number below `count`, in the numbers' order. Where there are many, each thread takes several in
-  /// one go, so that it seldom meets another.
+  /// What `body` gives for each number below `count`, in the numbers' order, on up to `threads` threads, of which this one is
+  /// one. On a single thread the calls come in that order too.
   package static func map<Result: Sendable>(
     _ count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Result
   ) -> [Result] {
-    let length = max(1, min(64, count / (16 * max(threads, 1))))
-    let runs = Runs<Result>()
-    forEach((count + length - 1) / length, threads: threads) { run in
-      let results = (run * length..<min((run + 1) * length, count)).map(body)
-      runs.done.withLock { $0.append((run, results)) }
+    map(about: count, threads: threads, body) { yield in
+      for number in 0..<count { yield(number) }
     }
-    return runs.done.withLock { $0.sorted { $0.run < $1.run } }.flatMap(\.results)
+  }
+
+  /// What `body` gives for each element that `produce` yields, in their order. The other threads begin while this one still
+  /// produces; then it takes part. Where there are many, each takes several in one go, so that it seldom meets another.
+  ///
+  /// - Parameter count: about how many there are.
+  package static func map<Element: Sendable, Result: Sendable, Failure: Error>(
+    about count: Int, threads: Int, _ body: @escaping @Sendable (Element) -> Result,
+    of produce: (_ yield: (Element) -> Void) throws(Failure) -> Void
+  ) throws(Failure) -> [Result] {
+    let runs = Runs(body)
+    let helpers = (1..<max(1, min(threads, count))).compactMap { _ in PosixThread.start(runs.help) }
+    let length = max(1, min(64, count / (16 * max(threads, 1))))
+    let produced = Swift.Result { () throws(Failure) in
+      var next: [Element] = []
+      try produce { element in
+        next.append(element)
+        guard next.count == length else { return }
+        runs.add(next)
+        next = []
+      }
+      runs.add(next)
+    }
+    if case .success = produced { while runs.workOnNext() {} }
+    runs.end(helpers: helpers.count)
+    for helper in helpers { pthread_join(helper, nil) }
+    try produced.get()
+    return runs.results
   }
 
   /// What `aside` gives, which another thread finds out while this one does `work`; on one thread, first the one and then the
@@ -56,13 +63,53 @@ package enum Parallel {
     let value = Mutex<Value?>(nil)
   }
 
-  private final class Runs<Result: Sendable>: Sendable {
-    let done = Mutex<[(run: Int, results: [Result])]>([])
-  }
+  /// Elements in runs of several, each of which one thread takes.
+  private final class Runs<Element: Sendable, Result: Sendable>: Sendable {
+    private struct State {
+      var runs: [[Element]] = []
+      var taken = 0
+      var done: [(number: Int, results: [Result])] = []
+    }
 
-  private final class Counter: Sendable {
-    private let next = Atomic(0)
+    private let state = Mutex(State())
+    private let body: @Sendable (Element) -> Result
+    /// A signal for each run, and one for each helper once there are no more.
+    private let semaphore = Latch.Semaphore()
 
-    func take() -> Int { next.add(1, ordering: .relaxed).oldValue }
+    init(_ body: @escaping @Sendable (Element) -> Result) {
+      self.body = body
+    }
+
+    func add(_ elements: [Element]) {
+      state.withLock { $0.runs.append(elements) }
+      semaphore.signal()
+    }
+
+    func help() {
+      repeat { semaphore.wait(milliseconds: nil) } while workOnNext()
+    }
+
+    /// False where no run waits.
+    func workOnNext() -> Bool {
+      let next = state.withLock { state -> (number: Int, elements: [Element])? in
+        guard state.taken < state.runs.count else { return nil }
+        defer { state.taken += 1 }
+        return (state.taken, exchange(&state.runs[state.taken], with: []))
+      }
+      guard let next else { return false }
+      let results = next.elements.map(body)
+      state.withLock { $0.done.append((next.number, results)) }
+      return true
+    }
+
+    /// Sends the helpers away, once they are done with what they have taken.
+    func end(helpers: Int) {
+      state.withLock { $0.taken = $0.runs.count }
+      for _ in 0..<helpers { semaphore.signal() }
+    }
+
+    var results: [Result] {
+      state.withLock { $0.done.sorted { $0.number < $1.number } }.flatMap(\.results)
+    }
   }
 }

@@ -53,7 +53,7 @@ struct TestLog {
   /// The log by the record of its last stop, if that is what is there.
   func untouched(_ checkpoint: PartitionCheckpoint, wasClean: Bool = true) throws -> UntouchedLog? {
     try UntouchedLog(
-      0, of: .init(root: root, topic: "t", configuration: configuration, context: context), checkpoint: checkpoint,
+      0, of: .init("t", in: root, configuration: configuration, context: context), checkpoint: checkpoint,
       wasClean: wasClean)
   }
 

@@ -62,7 +62,7 @@ struct AtHandTests {
     let atHand = AtHand<Thing>()
     atHand.put(Thing(-1), version: 1)
     let met = Atomic<Int>(0)
-    Parallel.forEach(8, threads: 8) { thread in
+    _ = Parallel.map(8, threads: 8) { thread in
       for round in 0..<2_000 {
         _ = atHand.withObjectIfFree(version: 1) { thing -> Int? in
           if thing.users.add(1, ordering: .relaxed).oldValue != 0 { met.add(1, ordering: .relaxed) }
