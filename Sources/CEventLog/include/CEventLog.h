@@ -30,6 +30,15 @@ static inline void cel_prefetch_to_store(void *address, size_t length) {
   for (size_t place = 0; place < length; place += 64) __builtin_prefetch((char *)address + place, 1);
 }
 
+/// Tells the processor that this thread looks at the same place again and again, so that it goes easy on what it shares with others.
+static inline void cel_spin_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
 /// Milliseconds since 1970, as CLOCK_REALTIME has them. Cheap when asked often: the clock is only read where the processor's
 /// counter does not show that its millisecond is still the same. A clock that is set is noticed a tenth of a millisecond later.
 int64_t cel_wall_milliseconds(void);

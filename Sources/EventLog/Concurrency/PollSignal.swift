@@ -111,6 +111,11 @@ final class PollSignal: AppendWaiter {
     ended()
   }
 
+  /// Keeps looking whether the wait is over already, for up to so long. Whoever ends it meanwhile finds nobody to wake.
+  func spin(nanoseconds: Int64) {
+    Spin.wait(nanoseconds: nanoseconds) { phase.load(ordering: .acquiring) != .looking }
+  }
+
   /// Says that somebody waits, and has a timer end it; false where the wait is over already.
   private func begin(_ sleeper: Sleeper, until deadline: Int64?) -> Bool {
     let (sleeps, isObserved, isTimed) = state.withLock { state -> (Bool, Bool, Bool) in

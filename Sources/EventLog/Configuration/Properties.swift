@@ -85,10 +85,15 @@ struct Properties {
 
 extension Duration {
   /// Whole milliseconds. Fractions are cut; what is too large for 64 bits is as large as that allows.
-  package var milliseconds: Int64 {
+  package var milliseconds: Int64 { parts(perSecond: 1000) }
+
+  /// The same in nanoseconds.
+  var nanoseconds: Int64 { parts(perSecond: 1_000_000_000) }
+
+  private func parts(perSecond count: Int64) -> Int64 {
     let (seconds, attoseconds) = components
-    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-    let sum = product.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+    let (product, overflow) = seconds.multipliedReportingOverflow(by: count)
+    let sum = product.addingReportingOverflow(attoseconds / (1_000_000_000_000_000_000 / count))
     return overflow || sum.overflow ? (seconds < 0 ? .min : .max) : sum.partialValue
   }
 }

@@ -84,8 +84,13 @@ extension Consumer {
   /// else. They are woken sooner than a task, which has to be given a thread first. Not for tasks, which would keep one of
   /// Swift's few threads from the others: they have `poll`.
   ///
+  /// - Parameters:
+  ///   - timeout: how long it waits; zero or less only looks.
+  ///   - spinning: how much of that, at first, it spends looking again and again instead of sleeping. A record that comes in this
+  ///     time is there without the kernel's help: sooner, and its sender has nobody to wake. The price is a processor kept busy:
+  ///     for consumers that have one to themselves. Zero.
   /// - Throws: `wakeup`, `concurrentModification`; else as `read()`.
-  public func read(timeout: Duration) throws -> ConsumerRecords {
+  public func read(timeout: Duration, spinning: Duration = .zero) throws -> ConsumerRecords {
     try broker.requireOpen()
     try beginExclusively()
     defer { endExclusively() }
@@ -99,6 +104,7 @@ extension Consumer {
       if let records = try fetch(at: now, since: start, until: end, requiresAssignment: true) {
         return interceptors?.onConsume(records) ?? records
       }
+      signal.spin(nanoseconds: min(spinning, timeout).nanoseconds)
       signal.waitBlocking(until: nextLook(before: end, now: now, start: start))
       try broker.requireOpen()
     }

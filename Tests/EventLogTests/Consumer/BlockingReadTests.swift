@@ -55,6 +55,40 @@ struct BlockingReadTests {
     }
   }
 
+  @Test("that spins returns what comes meanwhile, and sleeps afterwards")
+  func spinning() async throws {
+    try await withConsumer { broker, clock, consumer in
+      for round in 0..<20 {
+        let spins = round % 2 == 0
+        async let read = onThread {
+          try consumer.read(timeout: .seconds(60), spinning: spins ? .seconds(60) : .microseconds(50))
+            .map(\.valueString)
+        }
+        if !spins { try await broker.untilWaiting(consumer) }
+        try await broker.produce("t", values: ["\(round)"])
+        #expect(try await read == ["\(round)"])
+      }
+      for spinning in [Duration.zero, .seconds(-5), .seconds(Int64.max), .nanoseconds(1)] {
+        #expect(try await onThread { try consumer.read(timeout: .zero, spinning: spinning).isEmpty })
+      }
+    }
+  }
+
+  @Test("that spins is ended by wakeup, and by its deadline")
+  func spinningEnded() async throws {
+    try await withConsumer { broker, clock, consumer in
+      async let read = code {
+        _ = try await onThread { try consumer.read(timeout: .seconds(60), spinning: .seconds(60)) }
+      }
+      consumer.wakeup()
+      #expect(await read == .wakeup)
+      async let other = onThread { try consumer.read(timeout: .milliseconds(1), spinning: .seconds(60)).count }
+      try await clock.untilTimer(in: .milliseconds(1))
+      try await broker.advance(by: .milliseconds(1))
+      #expect(try await other == 0)
+    }
+  }
+
   @Test("waits for fetch.min.bytes up to fetch.max.wait.ms")
   func fewBytes() async throws {
     try await withConsumer { broker, clock, _ in

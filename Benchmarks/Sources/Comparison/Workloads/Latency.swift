@@ -15,7 +15,10 @@ extension Workloads {
         targets: [.peer("LMDB", 1), .bestPeer(2, measure: 1), .limit("a futex", 1 / 1.15)],
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in
-            try await eventLogLatency(directory, count, .thread)
+            try await eventLogLatency(directory, count, .thread(spinning: .zero))
+          },
+          .init(name: "EventLog, spinning up to 250 µs", kind: .eventLog) { directory in
+            try await eventLogLatency(directory, count, .thread(spinning: .microseconds(250)))
           },
           .init(name: "EventLog, a task that polls", kind: .eventLog) { directory in
             try await eventLogLatency(directory, count, .task)
@@ -37,7 +40,7 @@ extension Workloads {
 
   private static let interval: UInt64 = 200_000
 
-  private enum Waiting { case task, thread, spins }
+  private enum Waiting { case task, thread(spinning: Duration), spins }
 
   private static func eventLogLatency(_ directory: String, _ count: Int, _ waiting: Waiting) async throws -> [Double] {
     let (broker, producer) = try open(directory, acks: .leader)
@@ -71,7 +74,7 @@ extension Workloads {
     while taken.count < count {
       switch waiting {
       case .task: note(try await consumer.poll(timeout: .seconds(10)))
-      case .thread: note(try consumer.read(timeout: .seconds(10)))
+      case .thread(let spinning): note(try consumer.read(timeout: .seconds(10), spinning: spinning))
       case .spins: note(try consumer.read())
       }
     }
