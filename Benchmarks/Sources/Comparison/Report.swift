@@ -57,9 +57,20 @@ enum Report {
 
   static func targets(of result: Result) -> [(isMet: Bool, text: String, short: String)] {
     result.targets.compactMap { target in
+      guard let own = result.ownRow(of: target) else { return nil }
+      let measured = result.measures[target.measure]
+      var measure = target.measure == 0 ? "" : " (\(measured.name))"
+      if let name = target.own { measure += " by \(name)" }
+      if let bound = target.bound {
+        let value = own.values[target.measure].median
+        return (
+          measured.ratio(value, to: bound) >= 1,
+          "\(measured.text(value))\(measure); the aim is \(measured.text(bound))",
+          "\(measured.text(value)) of \(measured.text(bound))\(measure)"
+        )
+      }
       guard let row = result.row(of: target) else { return nil }
-      let reached = result.ratio(to: row, measure: target.measure)
-      let measure = target.measure == 0 ? "" : " (\(result.measures[target.measure].name))"
+      let reached = result.ratio(of: own, to: row, measure: target.measure)
       return (
         reached >= target.factor,
         "\(ratio(reached)) times \(row.name)\(measure); the aim is \(ratio(target.factor))",

@@ -81,13 +81,17 @@ struct Measure: Codable {
   }
 }
 
-/// What EventLog aims at, in multiples of another row.
+/// What EventLog aims at, in multiples of another row, or at most.
 struct Target: Codable {
   /// The beginning of the other row's name; nil is the best peer.
   var row: String?
   var factor: Double
   /// Which measure.
   var measure = 0
+  /// Which row of EventLog's; nil is the first.
+  var own: String?
+  /// What the row may come to, whatever the others do.
+  var bound: Double?
 
   static func peer(_ name: String, _ factor: Double, measure: Int = 0) -> Target {
     Target(row: name, factor: factor, measure: measure)
@@ -100,6 +104,16 @@ struct Target: Codable {
   }
   static func limit(_ name: String, _ factor: Double, measure: Int = 0) -> Target {
     Target(row: "limit: " + name, factor: factor, measure: measure)
+  }
+  static func atMost(_ bound: Double, measure: Int = 0) -> Target {
+    Target(factor: 1, measure: measure, bound: bound)
+  }
+
+  /// The same for another of EventLog's rows.
+  func of(_ own: String) -> Target {
+    var target = self
+    target.own = own
+    return target
   }
 }
 
@@ -120,8 +134,10 @@ struct Result: Codable {
   var rows: [Row]
 
   /// How many times better EventLog's first row is than this one.
-  func ratio(to row: Row, measure: Int = 0) -> Double {
-    measures[measure].ratio(rows[0].values[measure].median, to: row.values[measure].median)
+  func ratio(to row: Row, measure: Int = 0) -> Double { ratio(of: rows[0], to: row, measure: measure) }
+
+  func ratio(of own: Row, to row: Row, measure: Int) -> Double {
+    measures[measure].ratio(own.values[measure].median, to: row.values[measure].median)
   }
 
   func bestPeer(measure: Int = 0) -> Row? {
@@ -135,6 +151,8 @@ struct Result: Codable {
     guard let name = target.row else { return bestPeer(measure: target.measure) }
     return rows.first { $0.name.hasPrefix(name) }
   }
+
+  func ownRow(of target: Target) -> Row? { target.own.map { name in rows.first { $0.name == name } } ?? rows.first }
 }
 
 // MARK: Time

@@ -22,6 +22,8 @@ enum Path: String, CaseIterable {
   case appendOne = "append-one"
   /// The same to sixteen partitions in turn, so that each call is to another one than the last.
   case appendTurns = "append-turns"
+  /// `send(_:onDelivery:)` with acks=1, which is told of the delivery before it returns.
+  case sendOne = "send-one"
   /// `append(_:to:)` with 100 records.
   case appendBatch = "append-batch"
   /// The same with acks=all, and with and without idempotence. What a sync costs the kernel is not counted.
@@ -55,6 +57,10 @@ enum Path: String, CaseIterable {
       for number in 0..<count {
         try producer.append(
           to: TopicPartition("t", number % 16), key: Self.key.span.bytes, value: Self.value.span.bytes)
+      }
+    case .sendOne:
+      for _ in 0..<count {
+        try producer.send(ProducerRecord(topic: "t", partition: 0, key: Self.key, value: Self.value)) { _ in }
       }
     case .readOne, .commitOne:
       try queue(broker, producer, partition, count)

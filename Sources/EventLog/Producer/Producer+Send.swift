@@ -99,6 +99,18 @@ extension Producer {
       onDelivery(.failure(error))
       return
     }
+    guard lingers || awaitsDisk else {
+      // Written when this returns: there is nothing under way that would have to be counted.
+      let result = Result { () throws(EventLogError) in
+        try append(to: log) { options throws(EventLogError) in try log.append(record: record.record, options) }
+      }
+      switch result {
+      case .success(let result):
+        onDelivery(.success(metadata(record.record, result, index: 0, log.topicPartition)))
+      case .failure(let error): onDelivery(.failure(error))
+      }
+      return
+    }
     try budget.acquireBlocking(size)
     submit(record.record, size: size, to: log, onDelivery)
   }
