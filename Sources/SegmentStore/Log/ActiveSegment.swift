@@ -12,6 +12,8 @@ struct ActiveSegment {
   var position: Int
   /// Bytes of the file: reserved, but for what is written.
   var reserved: Int
+  /// Bytes that were reserved since this was found, or made.
+  var grown = 0
   /// Up to where may be stored: what is reserved, or as much of it as was filled with zeros.
   var ready = 0
   /// How far ahead is filled with zeros: as far as some syncs like the last one, or 0 where that one made much durable.
@@ -42,7 +44,8 @@ struct ActiveSegment {
 
   var files: SegmentFiles { segment.files }
 
-  /// The smallest and the largest step by which a file grows. Small partitions stay small; fast ones rarely wait.
+  /// The smallest and the largest step by which a file grows. What little is written to takes little, however long it was
+  /// before; fast ones rarely wait.
   private static let smallestStep = 16 << 10
   private static let largestStep = 32 << 20
 
@@ -139,7 +142,7 @@ struct ActiveSegment {
   private mutating func reserve(_ count: Int, _ context: StoreContext, limit: Int) throws(EventLogError) {
     let needed = position + count
     guard needed > reserved else { return }
-    let step = min(max(reserved, Self.smallestStep), Self.largestStep)
+    let step = min(max(grown, Self.smallestStep), Self.largestStep)
     let page = 4096
     let target = min(max(needed, reserved + step), max(limit, needed))
     let rounded = min((target + page - 1) / page * page, max(limit, needed))
@@ -164,6 +167,7 @@ struct ActiveSegment {
       throw error
     }
     reserved = size
+    grown += Int(bytes)
   }
 
   /// A sync has made everything below `position` durable that was not before.

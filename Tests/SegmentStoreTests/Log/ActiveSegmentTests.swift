@@ -95,4 +95,28 @@ struct ActiveSegmentTests {
     #expect(try lengths(log).count == 350)
     _ = try log.close()
   }
+
+  @Test("is little for a log that little is written to, however long it was before, and grows with what is written")
+  func room() throws {
+    let directory = try TemporaryDirectory()
+    let budget = DiskBudget()
+    let test = TestLog(directory.path, budget: budget)
+    var log = try test.open()
+    for _ in 0..<300 { _ = try append(10_000, to: log, isDurable: false) }
+    #expect(try fileSize(test) > 4_000_000, "a log that grows fast asks for more and more")
+    let checkpoint = try log.close()
+    let before = try fileSize(test)
+    log = try test.open(checkpoint, wasClean: true)
+    _ = try append(100, to: log, isDurable: false)
+    #expect(try fileSize(test) - before <= 24 << 10)
+    #expect(budget.used == (try fileSize(test)))
+    for _ in 0..<300 { _ = try append(10_000, to: log, isDurable: false) }
+    #expect(try fileSize(test) - before > 4_000_000)
+    #expect(budget.used == (try fileSize(test)))
+    _ = try log.close()
+  }
+
+  private func fileSize(_ test: TestLog) throws -> Int64 {
+    try test.context.fileSystem.status(test.activeFile)?.size ?? 0
+  }
 }
