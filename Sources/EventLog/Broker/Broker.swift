@@ -98,7 +98,7 @@ public final class Broker: Sendable {
     groups = GroupCoordinator(
       limits: .init(
         maxSize: configuration.groupMaxSize,
-        initialRebalanceDelay: configuration.groupInitialRebalanceDelay.milliseconds),
+        initialRebalanceDelay: configuration.groupInitialRebalanceDelay.timeLimit),
       now: { time.monotonicMilliseconds() },
       topics: { table.partitionCounts() },
       schedule: { deadline in context.timekeeper.schedule(at: deadline) { box.value?.checkTimeouts() } },
@@ -268,8 +268,7 @@ public final class Broker: Sendable {
   private static func scheduleOffsetExpiration(
     _ broker: WeakBroker, _ context: StoreContext, every interval: Duration
   ) {
-    let next = context.time.monotonicMilliseconds() + interval.milliseconds
-    context.timekeeper.schedule(at: next) { [weak context] in
+    context.timekeeper.schedule(at: context.time.deadline(in: interval.milliseconds)) { [weak context] in
       guard let context, broker.value != nil else { return }
       context.syncThreads.submit {
         guard let broker = broker.value else { return }
@@ -283,9 +282,8 @@ public final class Broker: Sendable {
   private static func scheduleProducerExpiration(
     _ broker: WeakBroker, _ context: StoreContext, every interval: Duration
   ) {
-    let next = context.time.monotonicMilliseconds().addingReportingOverflow(interval.milliseconds)
-    guard !next.overflow else { return }
-    context.timekeeper.schedule(at: next.partialValue, isHousekeeping: true) { [weak context] in
+    let next = context.time.deadline(in: interval.milliseconds)
+    context.timekeeper.schedule(at: next, isHousekeeping: true) { [weak context] in
       guard let context, broker.value != nil else { return }
       context.syncThreads.submit {
         guard let broker = broker.value else { return }

@@ -43,7 +43,7 @@ final class MemoryBudget: Sendable {
     try checkPossible(bytes)
     let shot = OneShot<Void>()
     guard let id = enqueue(bytes, { shot.complete(.success(())) }) else { return }
-    let timer = context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + maxBlock) {
+    let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock)) {
       shot.complete(.failure(self.exhausted()))
     }
     defer { context.timekeeper.cancel(timer) }
@@ -62,7 +62,7 @@ final class MemoryBudget: Sendable {
     try checkPossible(bytes)
     let latch = Latch()
     guard let id = enqueue(bytes, { latch.open() }) else { return }
-    let timer = context.timekeeper.schedule(at: context.time.monotonicMilliseconds() + maxBlock) { latch.open() }
+    let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock)) { latch.open() }
     defer { context.timekeeper.cancel(timer) }
     latch.wait()
     // Who is still in the queue was woken by the time.

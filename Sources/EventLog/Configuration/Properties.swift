@@ -87,6 +87,9 @@ extension Duration {
   /// Whole milliseconds. Fractions are cut; what is too large for 64 bits is as large as that allows.
   package var milliseconds: Int64 { parts(perSecond: 1000) }
 
+  /// The same, to be added to times: no more than 285,000 years, so that a few of them still make a number.
+  var timeLimit: Int64 { min(milliseconds, 1 << 53) }
+
   /// The same in nanoseconds.
   var nanoseconds: Int64 { parts(perSecond: 1_000_000_000) }
 

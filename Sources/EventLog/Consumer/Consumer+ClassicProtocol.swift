@@ -13,8 +13,8 @@ extension Consumer {
     let request = JoinRequest(
       memberID: membership.memberID, instanceID: configuration.groupInstanceID, subscription: subscription,
       assignors: configuration.assignors, owned: owned, previous: membership.assignment,
-      ownedGeneration: membership.generation, rebalanceTimeout: configuration.maxPollInterval.milliseconds,
-      sessionTimeout: configuration.sessionTimeout.milliseconds, wake: { [weak signal] in signal?.wake() },
+      ownedGeneration: membership.generation, rebalanceTimeout: configuration.maxPollInterval.timeLimit,
+      sessionTimeout: configuration.sessionTimeout.timeLimit, wake: { [weak signal] in signal?.wake() },
       isPolling: { [weak signal] in signal?.isWaiting ?? false })
     guard
       let outcome = try await heard({ () throws(EventLogError) -> JoinOutcome in

@@ -13,8 +13,8 @@ extension Consumer {
       memberID: membership.memberID, instanceID: configuration.groupInstanceID,
       epoch: membership.memberID == nil ? 0 : membership.generation, subscription: subscription,
       assignor: configuration.remoteAssignor.flatMap(ServerAssignor.init(rawValue:)), owned: held,
-      rebalanceTimeout: configuration.maxPollInterval.milliseconds,
-      sessionTimeout: configuration.sessionTimeout.milliseconds, wake: { [weak signal] in signal?.wake() },
+      rebalanceTimeout: configuration.maxPollInterval.timeLimit,
+      sessionTimeout: configuration.sessionTimeout.timeLimit, wake: { [weak signal] in signal?.wake() },
       isPolling: { [weak signal] in signal?.isWaiting ?? false })
     guard
       let answer = try await heard({ () throws(EventLogError) -> ConsumerGroupAssignment in

@@ -129,7 +129,7 @@ extension Consumer {
     var next = end
     if broker.isReadOnly { next = min(next, now + 20) }
     if configuration.fetchMinBytes > 1 {
-      next = min(next, max(now + 1, start + configuration.fetchMaxWait.milliseconds))
+      next = min(next, max(now + 1, start + configuration.fetchMaxWait.timeLimit))
     }
     return next == .max ? nil : next
   }

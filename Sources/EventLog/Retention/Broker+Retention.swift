@@ -28,8 +28,7 @@ extension Broker {
   private static func scheduleRetention(
     _ broker: WeakBroker, _ context: StoreContext, after delay: Int64, every interval: Int64
   ) {
-    let (next, overflows) = context.time.monotonicMilliseconds().addingReportingOverflow(delay)
-    context.timekeeper.schedule(at: overflows ? .max : next, isHousekeeping: true) { [weak context] in
+    context.timekeeper.schedule(at: context.time.deadline(in: delay), isHousekeeping: true) { [weak context] in
       guard let context, broker.value != nil else { return }
       context.maintenanceThread.submit {
         guard let broker = broker.value else { return }

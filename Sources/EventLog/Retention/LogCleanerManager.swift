@@ -153,8 +153,7 @@ extension Broker {
   }
 
   private static func scheduleCleaner(_ broker: WeakBroker, _ context: StoreContext, every interval: Int64) {
-    let (next, overflows) = context.time.monotonicMilliseconds().addingReportingOverflow(max(interval, 1))
-    context.timekeeper.schedule(at: overflows ? .max : next, isHousekeeping: true) {
+    context.timekeeper.schedule(at: context.time.deadline(in: max(interval, 1)), isHousekeeping: true) {
       guard let strong = broker.value else { return }
       if strong.hasCompactedTopics {
         strong.cleaner.start { broker.value?.ownedLogs().map(\.log) ?? [] }

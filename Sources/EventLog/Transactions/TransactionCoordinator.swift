@@ -175,7 +175,7 @@ final class TransactionCoordinator: Sendable {
     entry.state = .ongoing
     entry.startedAt = now
     entry.updatedAt = now
-    let deadline = context.time.monotonicMilliseconds() + entry.timeout
+    let deadline = context.time.deadline(in: entry.timeout)
     entry.deadline = deadline
     guard deadline < state.nextCheck else { return }
     state.nextCheck = deadline

@@ -44,8 +44,8 @@ package final class DeletedFiles: Sendable {
   ///   - delay: milliseconds; at once, on this thread, where it is 0.
   func add(_ paths: [String], bytes: Int64, delay: Int64) {
     guard delay > 0 else { return unlink(paths, bytes) }
-    let (due, overflows) = time.monotonicMilliseconds().addingReportingOverflow(delay)
-    state.withLock { $0.entries.append(Entry(due: overflows ? .max : due, paths: paths, bytes: bytes)) }
+    let due = time.deadline(in: delay)
+    state.withLock { $0.entries.append(Entry(due: due, paths: paths, bytes: bytes)) }
     setTimer()
   }
 
