@@ -53,6 +53,24 @@ private struct StoreAtWork {
 
 @Suite("eventlog transactions")
 struct TransactionsCommandTests {
+  @Test("consume in a group leaves no lag behind the last transaction's marker")
+  func lag() throws {
+    let store = try Store()
+    let broker = try Broker.open(store.path)
+    let producer = try broker.transactionalProducer("order-service")
+    try producer.transaction("1", "2") { try $0.commitTransaction() }
+    try producer.transaction("3") { try $0.abortTransaction() }
+    try broker.close()
+    for options in [["--max", "1"], ["--isolation-level", "read_committed"]] {
+      let read = try Tool.result(
+        Tool.start(["consume", "--dir", store.path, "--topic", "t", "--group", "g"] + options))
+      #expect(read.status == 0)
+      #expect(read.lines == [options[0] == "--max" ? "1" : "2"])
+    }
+    let lag = try Tool.run("groups", "lag", "--dir", store.path, "--json").text
+    #expect(lag.contains("\"committedOffset\":5,\"logEndOffset\":5,\"lag\":0"))
+  }
+
   @Test("lists the transactional ids beside a running owner, with filters by state, producer and duration")
   func list() throws {
     let work = try StoreAtWork(commits: false)

@@ -179,7 +179,11 @@ extension Consumer {
         let fetched = try state.positions.slots[slot].fetch(
           into: &batches, from: offset, limit: room, maxBytes: bytes, configuration)
         bytes -= fetched.bytes
-        guard fetched.records > 0 else { continue }
+        guard fetched.records > 0 else {
+          // Over what nobody is shown, such as a transaction's marker.
+          if state.positions.slots[slot].offset != offset { state.hasUncommitted = true }
+          continue
+        }
         room -= fetched.records
         if state.positions.order.count > 1 { delivered.append(slot) }
       } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {

@@ -157,18 +157,26 @@ struct ConsumeCommand: AsyncParsableCommand {
           try consumer.pause([try failed.note(error)])
           continue
         }
+        var hasMoved = false
         for partition in consumer.assignment where !failed.contains(partition) {
-          positions[partition] = try consumer.position(partition)
+          let position = try consumer.position(partition)
+          hasMoved = hasMoved || position != positions[partition]
+          positions[partition] = position
         }
-        guard !records.isEmpty else { continue }
-        var commit: [TopicPartition: OffsetAndMetadata] = [:]
-        for record in records where printer.remaining > 0 {
+        var printed: [TopicPartition: OffsetAndMetadata] = [:]
+        for record in records {
+          guard printer.remaining > 0 else { break }
           try printer.print(record)
-          commit[record.topicPartition] = OffsetAndMetadata(record.offset + 1, leaderEpoch: record.leaderEpoch)
+          printed[record.topicPartition] = OffsetAndMetadata(record.offset + 1, leaderEpoch: record.leaderEpoch)
         }
         // What was not printed is not committed; what is committed was handed on before.
         try printer.flush()
-        if !commit.isEmpty { try await consumer.commit(commit) }
+        if printer.remaining == 0 {
+          if !printed.isEmpty { try await consumer.commit(printed) }
+        } else if hasMoved {
+          // Also over what is not printed, such as transactions' markers, so that it is no lag.
+          try await consumer.commit()
+        }
       }
       let isDone = partitions.allSatisfy { failed.contains($0) || (!follow && positions[$0] ?? -1 >= ends[$0] ?? 0) }
       if isDone { break }

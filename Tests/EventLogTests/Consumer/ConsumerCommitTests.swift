@@ -69,6 +69,36 @@ struct ConsumerCommitTests {
     }
   }
 
+  @Test("happen by themselves for what a poll passed over too: a transaction's marker leaves no lag")
+  func automaticBehindMarkers() async throws {
+    let clock = TestClock()
+    try await withTestBroker(clock: clock) { broker in
+      try broker.admin.createTopic("t")
+      let producer = try await broker.transactionalProducer("x")
+      let consumer = try consumer(broker, autoCommit: true)
+      for round in 1...2 as ClosedRange<Int64> {
+        try producer.beginTransaction()
+        try await producer.send("t", value: "a")
+        try await producer.commitTransaction()
+        #expect(try await consumer.poll(timeout: .zero).count == 1)
+        try await broker.advance(by: .seconds(5))
+        // Commits what the first one returned, then passes over the marker, which the next one commits.
+        #expect(try await consumer.poll(timeout: .zero).isEmpty)
+        try await broker.advance(by: .seconds(5))
+        #expect(try await consumer.poll(timeout: .zero).isEmpty)
+        try await broker.settle()
+        try broker.expectCommitted(by: "g", [t0: 2 * round])
+      }
+      try producer.beginTransaction()
+      try await producer.send("t", value: "a")
+      try await producer.abortTransaction()
+      _ = try await consumer.poll(timeout: .zero)
+      _ = try await consumer.poll(timeout: .zero)
+      try await consumer.close()
+      try broker.expectCommitted(by: "g", [t0: 6])
+    }
+  }
+
   @Test("happen by themselves before a rebalance takes partitions away")
   func automaticBeforeRebalance() async throws {
     try await withTestBroker { broker in
