@@ -51,7 +51,7 @@ public final class TestClock: Sendable {
   /// - Throws: `CancellationError`.
   public func untilTimer(in duration: Duration) async throws {
     let shot = OneShot<Void>()
-    let deadline = time.monotonic.load(ordering: .acquiring) + duration.milliseconds
+    let deadline = TimeSource.manual(time).deadline(in: duration.milliseconds)
     let watcher = time.whenScheduled(at: deadline) { shot.complete(.success(())) }
     defer { time.forget(watcher) }
     try await shot.value()

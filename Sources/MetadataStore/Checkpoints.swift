@@ -118,7 +118,7 @@ extension MetadataStore {
       db,
       sql: """
         SELECT id, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown, unclean_stops
-        FROM topic JOIN partition_checkpoint ON topic = id ORDER BY name, partition
+        FROM topic JOIN partition_checkpoint ON topic = id WHERE length(id) = 16 ORDER BY name, partition
         """)
     var (uuid, topic) = (UUID?.none, TopicID?.none)
     while let row = try rows.next() {

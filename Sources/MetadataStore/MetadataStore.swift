@@ -28,9 +28,6 @@ package final class MetadataStore: Sendable {
   package let path: String
   private let database: DatabaseQueue
 
-  /// Whether this call made the file.
-  package let isNew: Bool
-
   /// Opens the file, which is made if it is missing (but not in read-only mode).
   ///
   /// - Parameter isCopy: whether the file was just made of `MetadataTemplate`'s bytes.
@@ -47,7 +44,7 @@ package final class MetadataStore: Sendable {
         "the path of the metadata database has \(path.utf8.count) bytes, SQLite takes \(Self.longestPath): name the "
           + "directory by a shorter way, such as a relative one", file: path)
     }
-    let (database, isNew) = try Self.mapErrors(path) {
+    database = try Self.mapErrors(path) {
       var configuration = Configuration()
       configuration.label = "EventLog.metadata"
       configuration.busyMode = .timeout(10)
@@ -57,11 +54,11 @@ package final class MetadataStore: Sendable {
         try db.execute(sql: "PRAGMA trusted_schema = OFF")
         try db.execute(sql: "PRAGMA cell_size_check = ON")
       }
-      guard mode == .readWrite else { return (try Self.openToRead(path, configuration), false) }
+      guard mode == .readWrite else { return try Self.openToRead(path, configuration) }
       let database = try DatabaseQueue(path: path, configuration: configuration)
-      let isNew = try database.inDatabase { db in
+      try database.inDatabase { db in
         // Before anything is written, and so before write-ahead logging is turned on.
-        let isEmpty = isCopy ? false : try Schema.checkVersion(db, path: path) == 0
+        if !isCopy { try Schema.checkVersion(db, path: path) }
         if durability == .none {
           try db.execute(sql: "PRAGMA journal_mode = MEMORY")
           try db.execute(sql: "PRAGMA synchronous = OFF")
@@ -73,12 +70,9 @@ package final class MetadataStore: Sendable {
         }
         if !isCopy { try Schema.migrate(db) }
         if durability == .full { try WriteAheadLog(path: path + "-wal", pages: Self.checkpointPages).reserve(db) }
-        return isCopy || isEmpty
       }
-      return (database, isNew)
+      return database
     }
-    self.database = database
-    self.isNew = isNew
   }
 
   /// After how many pages the write-ahead log is written back and begun anew: a quarter of what SQLite does by itself.

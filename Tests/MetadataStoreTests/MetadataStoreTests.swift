@@ -146,6 +146,26 @@ struct MetadataStoreTests {
     try store.close()
   }
 
+  @Test("whose topic has an id that is none says so, also where a checkpoint is looked at first")
+  func damagedTopicID() throws {
+    let directory = try Directory()
+    let store = try MetadataStore(path: directory.file)
+    try store.createTopic(topic("a"))
+    try store.close()
+    let database = try DatabaseQueue(path: directory.file)
+    try database.write { db in
+      try db.execute(sql: "INSERT INTO topic VALUES (x'0102', 'b', 1, 0, 0)")
+      try db.execute(sql: "INSERT INTO partition_checkpoint VALUES (x'0102', 0, 0, 0, 0, NULL, NULL)")
+    }
+    try database.close()
+    for mode in [MetadataStore.Mode.readOnly, .readWrite] {
+      let store = try MetadataStore(path: directory.file, mode: mode)
+      #expect(try store.checkpoints().isEmpty)
+      #expect(throws: EventLogError.self) { try store.topics() }
+      try store.close()
+    }
+  }
+
   @Test("of an older version is brought up to date by its owner; who only looks is told to wait for that")
   func olderVersion() throws {
     let directory = try Directory()

@@ -31,6 +31,9 @@ struct BrokerOpening {
     do throws(EventLogError) {
       guard let status = try metadataFile(), status.size > 0 else { return try openNew(lock) }
       let (names, found) = try readAll()
+      // Not before all that the opening needs is known: from here on a failure makes the last stop an unclean one.
+      let session = try found.metadata.beginSession()
+      context.uncleanStops = session.uncleanStops
       try clearLeftovers(names)
       // Before the logs are opened, which forget the producers that have been silent for long.
       for producer in found.namedProducers { context.keepProducer(producer.producerID) }
@@ -43,7 +46,7 @@ struct BrokerOpening {
           kept.append(topic)
         }
       }
-      let wasClean = found.session.wasClean
+      let wasClean = session.wasClean
       let topics = try open(kept, metadata, wasClean: wasClean)
       warnOfUnknownDirectories(names, topics)
       var committed = try metadata.committedOffsets()
@@ -54,7 +57,7 @@ struct BrokerOpening {
       syncBehind(topics)
       return Opened(
         metadata: metadata, lock: lock, topics: topics, groups: groups, committed: committed,
-        producerIDs: found.session.producerIDs, namedProducers: found.namedProducers, transactions: transactions)
+        producerIDs: session.producerIDs, namedProducers: found.namedProducers, transactions: transactions)
     } catch {
       lock.release()
       throw error
@@ -66,7 +69,7 @@ struct BrokerOpening {
     try refuseOrphanedLogs(names)
     let isCopy = try makeDatabaseFile()
     let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability, isCopy: isCopy)
-    if metadataDurability == .none, metadata.isNew, !isCopy {
+    if metadataDurability == .none, !isCopy {
       MetadataTemplate.keep(try fileSystem.contents(of: metadataPath))
     }
     let session = try metadata.beginSession()
@@ -78,7 +81,6 @@ struct BrokerOpening {
   /// What SQLite knows before any log is looked at.
   private struct KnownMetadata {
     var metadata: MetadataStore
-    var session: MetadataStore.Session
     var namedProducers: [NamedProducer]
     var topics: [TopicMetadata]
   }
@@ -96,11 +98,8 @@ struct BrokerOpening {
 
   private func readMetadata() throws(EventLogError) -> KnownMetadata {
     let metadata = try MetadataStore(path: metadataPath, durability: metadataDurability)
-    let session = try metadata.beginSession()
-    context.uncleanStops = session.uncleanStops
     return KnownMetadata(
-      metadata: metadata, session: session, namedProducers: try metadata.namedProducers(),
-      topics: try metadata.topics())
+      metadata: metadata, namedProducers: try metadata.namedProducers(), topics: try metadata.topics())
   }
 
   private func makeDirectory(_ path: String) throws(EventLogError) {
@@ -141,9 +140,8 @@ struct BrokerOpening {
     return status
   }
 
-  /// A store whose database is gone, or empty, is not an empty store.
+  /// A store whose database is gone, or empty, is not a new store.
   private func refuseOrphanedLogs(_ names: [String]) throws(EventLogError) {
-    if let status = try metadataFile(), status.size > 0 { return }
     if let orphan = names.first(where: { TopicName.parse(directory: $0) != nil }) {
       throw EventLogError(
         .metadataError,
@@ -199,9 +197,14 @@ struct BrokerOpening {
     for (topic, number, partition) in opened { hosted[topic][number] = partition }
     return topics.indices.map { index in
       Topic(
-        id: topics[index].id, name: topics[index].name, partitions: hosted[index].compactMap { $0 },
+        id: topics[index].id, name: topics[index].name, partitions: hosted[index].map(Self.opened),
         configs: topics[index].configs)
     }
+  }
+
+  private static func opened(_ partition: HostedPartition?) -> HostedPartition {
+    guard let partition else { preconditionFailure("every partition's log was opened, or said why not") }
+    return partition
   }
 
   /// Calls `body` with each log once: those that SQLite knows something of in its order, and then the rest.
@@ -218,7 +221,7 @@ struct BrokerOpening {
       body(LogToOpen(topic: place, number: number, checkpoint: checkpoint))
     }
     for place in topics.indices {
-      for (number, isKnown) in isKnown[place].enumerated() where !isKnown {
+      for number in isKnown[place].indices where !isKnown[place][number] {
         body(LogToOpen(topic: place, number: number, checkpoint: nil))
       }
     }

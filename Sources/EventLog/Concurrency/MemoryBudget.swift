@@ -40,7 +40,7 @@ final class MemoryBudget: Sendable {
   /// Takes `bytes`; waits for them up to `max.block.ms`.
   func acquire(_ bytes: Int) async throws {
     if tryAcquire(bytes) { return }
-    try checkPossible(bytes)
+    assert(bytes <= total, "a record that is larger than the buffer is refused before")
     let shot = OneShot<Void>()
     guard let id = enqueue(bytes, { shot.complete(.success(())) }) else { return }
     let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock)) {
@@ -59,7 +59,7 @@ final class MemoryBudget: Sendable {
   /// The same, blocking this thread.
   func acquireBlocking(_ bytes: Int) throws(EventLogError) {
     if tryAcquire(bytes) { return }
-    try checkPossible(bytes)
+    assert(bytes <= total, "a record that is larger than the buffer is refused before")
     let latch = Latch()
     guard let id = enqueue(bytes, { latch.open() }) else { return }
     let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock)) { latch.open() }
@@ -101,13 +101,6 @@ final class MemoryBudget: Sendable {
       guard let index = state.waiters.firstIndex(where: { $0.id == id }) else { return false }
       state.waiters.remove(at: index)
       return true
-    }
-  }
-
-  private func checkPossible(_ bytes: Int) throws(EventLogError) {
-    guard bytes <= total else {
-      throw EventLogError(
-        .messageTooLarge, "the record has \(bytes) bytes, more than the whole buffer: buffer.memory is \(total)")
     }
   }
 

@@ -111,9 +111,10 @@ final class PollSignal: AppendWaiter {
     ended()
   }
 
-  /// Keeps looking whether the wait is over already, for up to so long. Whoever ends it meanwhile finds nobody to wake.
-  func spin(nanoseconds: Int64) {
-    Spin.wait(nanoseconds: nanoseconds) { phase.load(ordering: .acquiring) != .looking }
+  /// Keeps looking whether the wait is over already, while `spin` lasts and no longer than `nanoseconds`. Whoever ends it
+  /// meanwhile finds nobody to wake.
+  func wait(_ spin: Spin, atMost nanoseconds: Int64) {
+    spin.wait(atMost: nanoseconds) { phase.load(ordering: .acquiring) != .looking }
   }
 
   /// Says that somebody waits, and has a timer end it; false where the wait is over already.

@@ -91,7 +91,7 @@ extension Duration {
   var timeLimit: Int64 { min(milliseconds, 1 << 53) }
 
   /// The same in nanoseconds.
-  var nanoseconds: Int64 { parts(perSecond: 1_000_000_000) }
+  package var nanoseconds: Int64 { parts(perSecond: 1_000_000_000) }
 
   private func parts(perSecond count: Int64) -> Int64 {
     let (seconds, attoseconds) = components

@@ -97,6 +97,8 @@ extension Consumer {
     let time = broker.context.time
     let start = time.monotonicMilliseconds()
     let end = time.deadline(in: max(0, timeout.milliseconds))
+    // Nobody would wake a reader beside the owner.
+    let spin = Spin(nanoseconds: broker.isReadOnly ? 0 : spinning.nanoseconds)
     while true {
       try throwIfWokenUp()
       signal.reset()
@@ -104,8 +106,9 @@ extension Consumer {
       if let records = try fetch(at: now, since: start, until: end, requiresAssignment: true) {
         return interceptors?.onConsume(records) ?? records
       }
-      signal.spin(nanoseconds: min(spinning, timeout).nanoseconds)
-      signal.waitBlocking(until: nextLook(before: end, now: now, start: start))
+      let next = nextLook(before: end, now: now, start: start)
+      signal.wait(spin, atMost: Duration.milliseconds(next.map { $0 - now } ?? .max).nanoseconds)
+      signal.waitBlocking(until: next)
       try broker.requireOpen()
     }
   }
@@ -233,7 +236,7 @@ extension Consumer {
     case .earliest: offset = try position.partition.logStartOffset()
     case .latest: offset = try position.partition.endOffset(configuration.isolation)
     case .byDuration(let duration):
-      let time = max(0, broker.context.time.wallMilliseconds() - duration.milliseconds)
+      let time = max(0, broker.context.time.wallMilliseconds() - max(0, duration.milliseconds))
       if let found = try position.partition.offset(forTimestamp: time) {
         offset = found.offset
       } else {

@@ -24,26 +24,26 @@ extension Producer {
       try checkSize(size, log.topicPartition)
       return log
     }
-    guard configuration.acks == .none || lingers else {
+    guard lingers else {
       if awaitsDisk { try await budget.acquire(size) }
       defer { if awaitsDisk { budget.release(size) } }
-      let result = try append(to: log) { options throws(EventLogError) in
-        try log.append(record: record.record, options)
+      do {
+        let result = try append(to: log) { options throws(EventLogError) in
+          try log.append(record: record.record, options)
+        }
+        if awaitsDisk { try await log.untilDurable(upTo: result.nextOffset) }
+        return metadata(record.record, result, index: 0, log.topicPartition)
+      } catch is EventLogError where configuration.acks == .none {
+        return unacknowledged(record.record, log)
       }
-      if awaitsDisk { try await log.untilDurable(upTo: result.nextOffset) }
-      return metadata(record.record, result, index: 0, log.topicPartition)
     }
     try await budget.acquire(size)
     let delivery = Delivery()
     submit(record.record, size: size, to: log) { delivery.shot.complete($0) }
     do {
       return try await delivery.metadata
-    } catch let error as EventLogError where configuration.acks == .none {
-      // acks=0: nobody waits for the outcome, and so nobody is told.
-      _ = error
-      return RecordMetadata(
-        topicPartition: log.topicPartition, offset: -1, timestamp: record.record.timestamp ?? -1,
-        serializedKeySize: record.record.key?.count ?? -1, serializedValueSize: record.record.value?.count ?? -1)
+    } catch is EventLogError where configuration.acks == .none {
+      return unacknowledged(record.record, log)
     }
   }
 
@@ -120,6 +120,13 @@ extension Producer {
     let delivery = Delivery()
     try send(record) { delivery.shot.complete($0) }
     return delivery
+  }
+
+  /// acks=0: nobody waits for the outcome, and so nobody is told of a failure.
+  private func unacknowledged(_ record: Record, _ log: PartitionLog) -> RecordMetadata {
+    RecordMetadata(
+      topicPartition: log.topicPartition, offset: -1, timestamp: record.timestamp ?? -1,
+      serializedKeySize: record.key?.count ?? -1, serializedValueSize: record.value?.count ?? -1)
   }
 
   private var lingers: Bool { configuration.linger > .zero && configuration.batchSize > 0 }

@@ -19,6 +19,8 @@ public final class Producer: Sendable {
   public let configuration: ProducerConfiguration
   let broker: Broker
   let budget: MemoryBudget
+  /// `max.request.size`, or `buffer.memory` where that is less.
+  private let largestRecord: Int
   let options: AppendOptions
   let accumulator: RecordAccumulator
   /// Of a producer with a `transactional.id`.
@@ -77,6 +79,7 @@ public final class Producer: Sendable {
         broker.transactions, id, timeout: configuration.transactionTimeout.milliseconds, options: chosen)
     }
     awaitsDisk = configuration.acks == .all && configuration.transactionalID == nil
+    largestRecord = min(configuration.maxRequestSize, configuration.bufferMemory)
     budget = MemoryBudget(
       bytes: configuration.bufferMemory, maxBlock: configuration.maxBlock.milliseconds, context: broker.context)
     accumulator = RecordAccumulator(
@@ -221,11 +224,10 @@ public final class Producer: Sendable {
   }
 
   func checkSize(_ size: Int, _ topicPartition: TopicPartition) throws(EventLogError) {
-    guard size <= configuration.maxRequestSize else {
+    guard size <= largestRecord else {
+      let name = size > configuration.maxRequestSize ? "max.request.size" : "buffer.memory"
       throw EventLogError(
-        .messageTooLarge,
-        "the record has \(size) bytes with its batch; max.request.size allows "
-          + "\(configuration.maxRequestSize)"
+        .messageTooLarge, "the record has \(size) bytes with its batch; \(name) allows \(largestRecord)"
       ).at(topicPartition)
     }
   }

@@ -56,11 +56,5 @@ public final class ProducerService: Service {
 }
 
 extension Duration {
-  var nanoseconds: Int64 {
-    let (seconds, attoseconds) = components
-    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    return overflow ? .max : product.addingReportingOverflow(attoseconds / 1_000_000_000).partialValue
-  }
-
   var inSeconds: Double { self / .seconds(1) }
 }

@@ -1,21 +1,33 @@
 internal import CEventLog
 
-/// Waiting without giving the processor away.
-package enum Spin {
-  /// Asks again and again, and keeps this processor busy, until `isOver` or for `nanoseconds`: of the machine's own clock,
-  /// whichever the store goes by, since they are the processor's time.
-  package static func wait(nanoseconds: Int64, until isOver: () -> Bool) {
-    guard nanoseconds > 0 else { return }
-    let clock = TimeSource.system
-    let (sum, overflows) = clock.monotonicNanoseconds().addingReportingOverflow(nanoseconds)
-    let end = overflows ? .max : sum
+/// Some time in which to wait without giving the processor away: of the machine's own clock, whichever the store goes by, since
+/// it is the processor's time.
+package struct Spin {
+  private static let clock = TimeSource.system
+  private static let looksPerClockReading = 16
+
+  /// On that clock; `Int64.min` where there is no such time.
+  private let end: Int64
+
+  /// From now on.
+  package init(nanoseconds: Int64) {
+    guard nanoseconds > 0 else {
+      end = .min
+      return
+    }
+    let (sum, overflows) = Self.clock.monotonicNanoseconds().addingReportingOverflow(nanoseconds)
+    end = overflows ? .max : sum
+  }
+
+  /// Asks again and again, and keeps this processor busy, until `isOver`, the time is up, or `nanoseconds` have passed.
+  package func wait(atMost nanoseconds: Int64, until isOver: () -> Bool) {
+    guard end != .min else { return }
+    let end = min(end, Spin(nanoseconds: nanoseconds).end)
     repeat {
-      for _ in 0..<looksPerClockReading {
+      for _ in 0..<Self.looksPerClockReading {
         if isOver() { return }
         cel_spin_pause()
       }
-    } while clock.monotonicNanoseconds() < end
+    } while Self.clock.monotonicNanoseconds() < end
   }
-
-  private static let looksPerClockReading = 16
 }

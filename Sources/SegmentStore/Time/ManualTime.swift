@@ -29,9 +29,12 @@ package final class ManualTime: Sendable {
     monotonic = Atomic(monotonicMilliseconds)
   }
 
+  /// As far as the clocks go: before the time of timers that never come.
+  private static let last = Int64.max - 1
+
   /// Moves both clocks on, and runs on this thread what becomes due.
   package func advance(milliseconds: Int64) {
-    let target = monotonic.load(ordering: .acquiring) + milliseconds
+    let target = TimeSource.manual(self).deadline(in: milliseconds)
     while step(towards: target) {}
   }
 
@@ -42,10 +45,12 @@ package final class ManualTime: Sendable {
     let now = monotonic.load(ordering: .acquiring)
     let timekeepers = timekeepers()
     let next = timekeepers.compactMap { $0.nextDeadline }.min() ?? .max
+    let target = min(target, Self.last)
     let stop = min(max(next, now), target)
     if stop > now {
-      wall.add(stop - now, ordering: .releasing)
-      monotonic.add(stop - now, ordering: .releasing)
+      let (time, overflows) = wall.load(ordering: .acquiring).addingReportingOverflow(stop - now)
+      wall.store(overflows ? .max : time, ordering: .releasing)
+      monotonic.store(stop, ordering: .releasing)
     }
     for timekeeper in timekeepers { timekeeper.runDue() }
     return stop < target

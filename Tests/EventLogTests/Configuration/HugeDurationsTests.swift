@@ -43,6 +43,8 @@ struct HugeDurationsTests {
   @Test("a producer lingers, and waits for room, for ever")
   func producer() async throws {
     try await withTestBroker(clock: TestClock()) { broker in
+      // A moment that is added to.
+      try await broker.advance(by: .milliseconds(1))
       try broker.admin.createTopic("t")
       var configuration = ProducerConfiguration(acks: .leader)
       configuration.linger = Self.never
@@ -61,11 +63,11 @@ struct HugeDurationsTests {
           await Task.yield()
         }
       }
+      defer { flusher.cancel() }
       let offsets = [
         try await first.metadata.offset, try await waiting.offset, try await blocked.metadata.offset,
       ]
       #expect(offsets.sorted() == [0, 1, 2])
-      flusher.cancel()
       try await producer.close()
     }
   }
@@ -77,6 +79,7 @@ struct HugeDurationsTests {
     var broker = Self.brokerConfiguration()
     broker.groupInitialRebalanceDelay = .zero
     try await withTestBroker(configuration: broker, clock: TestClock()) { broker in
+      try await broker.advance(by: .milliseconds(1))
       try broker.admin.createTopic("t")
       var configuration = ConsumerConfiguration()
       configuration.group = "g"
@@ -111,6 +114,7 @@ struct HugeDurationsTests {
   func fetchMaxWait() async throws {
     let clock = TestClock()
     try await withTestBroker(clock: clock) { broker in
+      try await broker.advance(by: .milliseconds(1))
       try await broker.produce("t", values: ["a"])
       var configuration = ConsumerConfiguration()
       configuration.autoOffsetReset = .earliest
@@ -122,6 +126,23 @@ struct HugeDurationsTests {
       try await clock.untilTimer(in: .seconds(5))
       try await broker.advance(by: .seconds(5))
       #expect(try await records.map(\.valueString) == ["a"])
+    }
+  }
+
+  @Test("a clock that is moved for ever stops before what never comes")
+  func clock() async throws {
+    let clock = TestClock()
+    try await withTestBroker(configuration: Self.brokerConfiguration(), clock: clock) { broker in
+      try await broker.produce("t", values: ["a"])
+      let consumer = try broker.broker.consumer()
+      try consumer.assign([TopicPartition("t", 0)])
+      try await broker.advance(by: .milliseconds(1))
+      let poll = Task { try await consumer.poll(timeout: Self.never) }
+      try await clock.untilTimer(in: Self.never)
+      try await broker.advance(by: Self.never)
+      try await broker.advance(by: Self.never)
+      consumer.wakeup()
+      #expect(await code { _ = try await poll.value } == .wakeup)
     }
   }
 

@@ -68,24 +68,36 @@ struct BlockingReadTests {
         try await broker.produce("t", values: ["\(round)"])
         #expect(try await read == ["\(round)"])
       }
-      for spinning in [Duration.zero, .seconds(-5), .seconds(Int64.max), .nanoseconds(1)] {
-        #expect(try await onThread { try consumer.read(timeout: .zero, spinning: spinning).isEmpty })
+      for spinning in [Duration.zero, .seconds(-5), .milliseconds(Int64.max), .nanoseconds(1)] {
+        async let read = onThread { try consumer.read(timeout: .seconds(60), spinning: spinning).count }
+        try await broker.produce("t", values: ["a"])
+        #expect(try await read == 1)
       }
     }
   }
 
-  @Test("that spins is ended by wakeup, and by its deadline")
+  @Test("that spins is ended by wakeup, and spins no longer than it would wait", .timeLimit(.minutes(1)))
   func spinningEnded() async throws {
     try await withConsumer { broker, clock, consumer in
       async let read = code {
-        _ = try await onThread { try consumer.read(timeout: .seconds(60), spinning: .seconds(60)) }
+        _ = try await onThread { try consumer.read(timeout: .seconds(3600), spinning: .seconds(3600)) }
       }
       consumer.wakeup()
       #expect(await read == .wakeup)
-      async let other = onThread { try consumer.read(timeout: .milliseconds(1), spinning: .seconds(60)).count }
+      async let other = onThread { try consumer.read(timeout: .milliseconds(1), spinning: .seconds(3600)).count }
       try await clock.untilTimer(in: .milliseconds(1))
       try await broker.advance(by: .milliseconds(1))
       #expect(try await other == 0)
+      var configuration = ConsumerConfiguration()
+      configuration.autoOffsetReset = .earliest
+      configuration.fetchMinBytes = 10_000
+      let patient = try broker.broker.consumer(configuration)
+      try patient.assign([Self.t0])
+      try await broker.produce("t", values: ["a"])
+      async let few = onThread { try patient.read(timeout: .seconds(3600), spinning: .seconds(3600)).count }
+      try await clock.untilTimer(in: configuration.fetchMaxWait)
+      try await broker.advance(by: configuration.fetchMaxWait)
+      #expect(try await few == 1)
     }
   }
 
