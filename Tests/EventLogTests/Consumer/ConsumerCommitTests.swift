@@ -80,6 +80,8 @@ struct ConsumerCommitTests {
         try producer.beginTransaction()
         try await producer.send("t", value: "a")
         try await producer.commitTransaction()
+        // The marker comes when the call has returned, maybe.
+        try await broker.settle()
         #expect(try await consumer.poll(timeout: .zero).count == 1)
         try await broker.advance(by: .seconds(5))
         // Commits what the first one returned, then passes over the marker, which the next one commits.
@@ -92,6 +94,7 @@ struct ConsumerCommitTests {
       try producer.beginTransaction()
       try await producer.send("t", value: "a")
       try await producer.abortTransaction()
+      try await broker.settle()
       _ = try await consumer.poll(timeout: .zero)
       _ = try await consumer.poll(timeout: .zero)
       try await consumer.close()

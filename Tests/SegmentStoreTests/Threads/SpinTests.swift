@@ -16,7 +16,9 @@ struct SpinTests {
     #expect(looks.next() == 1001)
   }
 
-  @Test("ends when its time is up, or that of the wait", arguments: [(1, Int64.max), (Int64.max, 1), (1, 1)] as [(Int64, Int64)])
+  @Test(
+    "ends when its time is up, or that of the wait",
+    arguments: [(1, Int64.max), (Int64.max, 1), (1, 1)] as [(Int64, Int64)])
   func timeIsUp(nanoseconds: Int64, atMost: Int64) {
     let looks = Looks()
     Spin(nanoseconds: nanoseconds).wait(atMost: atMost) { looks.next() < 0 }
