@@ -12,8 +12,9 @@ internal import Synchronization
 /// Records of one partition are appended in the order of the calls. With `acks=all`, the default, a call returns when the
 /// record is on the disk; many that wait at the same time share one sync.
 public final class Producer: Sendable {
-  /// What is called with the outcome of a record: once, in the order of sending within a partition, on a thread of the
-  /// library, and so to be short: it may send with a callback, but must not block until something is on the disk.
+  /// What is called with the outcome of a record: once, in the order of sending within a partition; before `send` returns where
+  /// the outcome is known by then, else on a thread of the library. So it is to be short: it may send with a callback, but must
+  /// not block until something is on the disk.
   public typealias DeliveryCallback = @Sendable (Result<RecordMetadata, any Error>) -> Void
 
   public let configuration: ProducerConfiguration
