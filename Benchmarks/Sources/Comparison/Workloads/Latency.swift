@@ -21,7 +21,7 @@ extension Workloads {
             try await eventLogLatency(directory, count, .thread(spinning: .zero))
           },
           .init(name: spinning, kind: .eventLog) { directory in
-            try await eventLogLatency(directory, count, .thread(spinning: .microseconds(250)))
+            try await eventLogLatency(directory, count, .thread(spinning: .milliseconds(1)))
           },
           .init(name: "EventLog, a task that polls", kind: .eventLog) { directory in
             try await eventLogLatency(directory, count, .task)
@@ -33,7 +33,7 @@ extension Workloads {
     ]
   }
 
-  private static let spinning = "EventLog, spinning up to 250 µs"
+  private static let spinning = "EventLog, spinning up to 1 ms"
   private static let interval: UInt64 = 200_000
 
   private enum Waiting { case task, thread(spinning: Duration) }

@@ -11,7 +11,7 @@ extension Workloads {
         name: "\(full) partitions: open, and append to each in turn, fifty times, acks=1, 100 B",
         measures: [
           .seconds("open"), .bytes("memory each"), .rate("appends a second"), .seconds("create"),
-        ], rounds: 1,
+        ], rounds: full == 1_000 ? 1 : 3,
         targets: [.peer("SQLite", 1), .peer("RocksDB", 1), .peer("RocksDB", 2, measure: 2)],
         contenders: [
           .init(name: "EventLog", kind: .eventLog) { directory in try partitions("EventLog", directory, count) }
