@@ -121,7 +121,8 @@ package final class PartitionLog: Sendable {
       try self.init(
         topicPartition, directory: directory, configuration: configuration, loaded, leaderEpoch: leaderEpoch,
         epochToBegin: beginsEpoch ? loaded.epochs : nil, hasNewNames: prepared.madeDirectory, context: context)
-      if prepared.wroteMetadata { state.withLock { $0.hasUnsyncedMetadata = true } }
+      // After an unclean stop nobody knows whether the one that wrote it came to sync it.
+      if prepared.wroteMetadata || !wasClean { state.withLock { $0.hasUnsyncedMetadata = true } }
       context.diskBudget.add(sizeInBytes)
     } catch {
       throw error.at(topicPartition)
