@@ -249,4 +249,22 @@ struct HostedPartitionTests {
       }
     }
   }
+
+  /// A torn power cut of each seed takes other parts of what was never synced.
+  @Test(
+    "finds its topic's id after a clean stop and a power cut, also where it was made before a kill",
+    arguments: 0..<16 as Range<UInt64>)
+  func metadataBehindKill(seed: UInt64) async throws {
+    try await withTestBroker(clock: TestClock(), seed: seed, powerCuts: true) { broker in
+      try broker.admin.createTopic("t", partitions: 3)
+      try broker.restart(after: .kill)
+      try broker.restart(after: .close)
+      try broker.restart(after: .tornPowerCut)
+      for number in 0..<3 {
+        let file = broker.path + "/t-\(number)/partition.metadata"
+        #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix("version: 0\ntopic_id: "))
+        #expect(try String(contentsOfFile: file, encoding: .utf8).count == 43)
+      }
+    }
+  }
 }
