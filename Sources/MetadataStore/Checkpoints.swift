@@ -110,29 +110,28 @@ extension MetadataStore {
   package func forEachCheckpoint(
     _ body: (TopicID, _ partition: Int, StoredCheckpoint) -> Void
   ) throws(EventLogError) {
-    try read { db in try forEachCheckpoint(db, body) }
-  }
-
-  private func forEachCheckpoint(_ db: Database, _ body: (TopicID, Int, StoredCheckpoint) -> Void) throws {
-    let rows = try Row.fetchCursor(
-      db,
-      sql: """
-        SELECT id, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown, unclean_stops
-        FROM topic JOIN partition_checkpoint ON topic = id WHERE length(id) = 16 ORDER BY name, partition
-        """)
-    var (uuid, topic) = (UUID?.none, TopicID?.none)
-    while let row = try rows.next() {
-      // Sixteen bytes, of which a `Data` would be two allocations.
-      let next: UUID = row[0]
-      if next != uuid {
-        uuid = next
-        topic = withUnsafeBytes(of: next.uuid) { TopicID(bytes: $0) }
+    try read { db in
+      // An id of another length would end the process where it is decoded; `topics` says that it is none.
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT id, partition, log_start_offset, recovery_point, log_end_offset, clean_shutdown, unclean_stops
+          FROM topic JOIN partition_checkpoint ON topic = id WHERE length(id) = 16 ORDER BY name, partition
+          """)
+      var (uuid, topic) = (UUID?.none, TopicID?.none)
+      while let row = try rows.next() {
+        // Sixteen bytes, of which a `Data` would be two allocations.
+        let next: UUID = row[0]
+        if next != uuid {
+          uuid = next
+          topic = withUnsafeBytes(of: next.uuid) { TopicID(bytes: $0) }
+        }
+        guard let topic else { continue }
+        let checkpoint = StoredCheckpoint(
+          logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
+          cleanShutdown: try row.withUnsafeData(atIndex: 5) { $0.map { Array($0) } }, uncleanStops: row[6])
+        body(topic, row[1], checkpoint)
       }
-      guard let topic else { continue }
-      let checkpoint = StoredCheckpoint(
-        logStartOffset: row[2], recoveryPoint: row[3], logEndOffset: row[4],
-        cleanShutdown: try row.withUnsafeData(atIndex: 5) { $0.map { Array($0) } }, uncleanStops: row[6])
-      body(topic, row[1], checkpoint)
     }
   }
 }

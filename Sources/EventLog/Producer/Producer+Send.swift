@@ -101,13 +101,13 @@ extension Producer {
     }
     guard lingers || awaitsDisk else {
       // Written when this returns: there is nothing under way that would have to be counted.
-      let result = Result { () throws(EventLogError) in
-        try append(to: log) { options throws(EventLogError) in try log.append(record: record.record, options) }
-      }
-      switch result {
-      case .success(let result):
+      do throws(EventLogError) {
+        let result = try append(to: log) { options throws(EventLogError) in
+          try log.append(record: record.record, options)
+        }
         onDelivery(.success(metadata(record.record, result, index: 0, log.topicPartition)))
-      case .failure(let error): onDelivery(.failure(error))
+      } catch {
+        onDelivery(.failure(error))
       }
       return
     }
