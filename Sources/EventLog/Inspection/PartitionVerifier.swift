@@ -60,8 +60,9 @@ struct PartitionVerifier {
       transactions.noteGap(from: end, to: base)
       end = max(end, base)
       var seen = Seen()
+      let isLast = number == bases.count - 1
       do throws(EventLogError) {
-        try verifyLog(files, isLast: number == bases.count - 1, &seen, progress)
+        try verifyLog(files, isLast: isLast, &seen, progress)
       } catch {
         isReadable = false
         transactions.isComplete = false
@@ -69,16 +70,16 @@ struct PartitionVerifier {
         continue
       }
       check(files.offsetIndex) { (verifier: inout Self) throws(EventLogError) in
-        try verifier.verifyOffsetIndex(files, seen)
+        try verifier.verifyOffsetIndex(files, seen, isLast: isLast)
       }
       check(files.timeIndex) { (verifier: inout Self) throws(EventLogError) in
-        try verifier.verifyTimeIndex(files, seen)
+        try verifier.verifyTimeIndex(files, seen, isLast: isLast)
       }
       check(files.transactionIndex) { (verifier: inout Self) throws(EventLogError) in
         // A snapshot at a segment's end is written once the index is complete; where it is missing, both are made anew.
         let next = number + 1 < bases.count ? bases[number + 1] : verifier.end
         try verifier.verifyTransactionIndex(
-          files, isLast: number == bases.count - 1, isComplete: snapshots.contains(next))
+          files, isLast: isLast, isComplete: snapshots.contains(next))
       }
       report.segments += 1
     }
@@ -151,11 +152,13 @@ struct PartitionVerifier {
     }
   }
 
-  private mutating func verifyOffsetIndex(_ files: SegmentFiles, _ seen: Seen) throws(EventLogError) {
+  private mutating func verifyOffsetIndex(
+    _ files: SegmentFiles, _ seen: Seen, isLast: Bool
+  ) throws(EventLogError) {
     guard try fileSystem.status(files.offsetIndex) != nil else { return }
     let bytes = try fileSystem.contents(of: files.offsetIndex)
     guard let entries = IndexFile.offsets(bytes, logSize: .max) else {
-      return fault(files.offsetIndex, nil, "the entries are out of order, or the last is cut off", nil)
+      return unreadableIndex(files.offsetIndex, isLast: isLast)
     }
     for (number, entry) in entries.enumerated() {
       report.indexEntries += 1
@@ -171,11 +174,11 @@ struct PartitionVerifier {
     }
   }
 
-  private mutating func verifyTimeIndex(_ files: SegmentFiles, _ seen: Seen) throws(EventLogError) {
+  private mutating func verifyTimeIndex(_ files: SegmentFiles, _ seen: Seen, isLast: Bool) throws(EventLogError) {
     guard try fileSystem.status(files.timeIndex) != nil else { return }
     let bytes = try fileSystem.contents(of: files.timeIndex)
     guard let entries = IndexFile.times(bytes) else {
-      return fault(files.timeIndex, nil, "the entries are out of order, or the last is cut off", nil)
+      return unreadableIndex(files.timeIndex, isLast: isLast)
     }
     for (number, entry) in entries.enumerated() {
       report.indexEntries += 1
@@ -191,6 +194,17 @@ struct PartitionVerifier {
           files.timeIndex, position, "the entry says \(entry.timestamp), but up to there the largest is \(largest)",
           offset)
       }
+    }
+  }
+
+  /// Those of the segment that is appended to are on the disk only once it is rolled: a power cut may leave them torn, and
+  /// who uses the log next makes them anew.
+  private mutating func unreadableIndex(_ path: String, isLast: Bool) {
+    let message = "the entries are out of order, or the last is cut off"
+    if isLast {
+      note(path, nil, message + "; it is made anew from the log", nil)
+    } else {
+      fault(path, nil, message, nil)
     }
   }
 

@@ -24,7 +24,7 @@ public struct StoreVerifier: Sendable {
     public var indexEntries = 0
     public var sizeInBytes: Int64 = 0
     public var faults: [Fault] = []
-    /// What is not as it should be, and does no harm: the next opening makes it anew from the log.
+    /// What is not as it should be, and does no harm: who uses the log next makes it anew from its batches.
     public var notes: [Fault] = []
     public var isSound: Bool { faults.isEmpty }
   }

@@ -2,7 +2,7 @@
 
 /// An entry of an `.index` file: a batch's last offset, and where the batch begins.
 @frozen @usableFromInline
-package struct OffsetIndexEntry: Sendable, Equatable, BitwiseCopyable {
+package struct OffsetIndexEntry: Sendable, Hashable, BitwiseCopyable {
   @inlinable package static var size: Int { 8 }
   /// Offset less the segment's base offset.
   @usableFromInline package var relativeOffset: Int32
@@ -27,7 +27,7 @@ package struct OffsetIndexEntry: Sendable, Equatable, BitwiseCopyable {
 
 /// An entry of a `.timeindex` file: the largest timestamp so far, and the last offset of the batch that brought it.
 @frozen @usableFromInline
-package struct TimeIndexEntry: Sendable, Equatable, BitwiseCopyable {
+package struct TimeIndexEntry: Sendable, Hashable, BitwiseCopyable {
   @inlinable package static var size: Int { 12 }
   @usableFromInline package var timestamp: Int64
   /// Offset less the segment's base offset.

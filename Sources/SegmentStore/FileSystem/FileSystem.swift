@@ -152,6 +152,19 @@ extension FileSystem {
     try rename(temporary, to: path)
   }
 
+  /// Has a small file hold `bytes`, without another one that takes its place. What a crash leaves may be a part of them.
+  package func overwrite(_ path: String, with bytes: [UInt8]) throws(EventLogError) {
+    // One that has another name is a backup's too.
+    if let status = try status(path), status.kind != .file || status.linkCount > 1 {
+      return try replace(path, with: bytes, durably: false)
+    }
+    let file = try open(path, .createIfMissing)
+    defer { close(file) }
+    try write(file, bytes, at: 0, path: path)
+    guard try size(of: file, path: path) > Int64(bytes.count) else { return }
+    try truncate(file, to: Int64(bytes.count), path: path)
+  }
+
   /// A new file, in place of one that is there.
   private func createAnew(_ path: String) throws(EventLogError) -> FileDescriptor {
     do throws(EventLogError) {

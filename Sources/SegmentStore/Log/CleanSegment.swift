@@ -1,7 +1,7 @@
 internal import RecordFormat
 
 /// The active segment of a log that was closed in order: its indexes, as they lie there, held against the batches at its
-/// end.
+/// end. Of one that a single read holds, the batches say as much at less cost, and the index files are not looked at.
 struct CleanSegment {
   let context: StoreContext
   let segment: Segment
@@ -19,25 +19,32 @@ struct CleanSegment {
 
   /// Nil where the log or an index does not end at `end`: something happened to it since.
   func load(to end: Int64) throws(EventLogError) -> Contents? {
+    if segment.size <= Self.chunk { return try scan(to: end) }
     let loader = SegmentLoader(context: context, files: segment.files, size: segment.size)
     // What can't be read is made anew, as what is wrong.
     guard let indexes = try? loader.loadIndexes() else { return nil }
     let index = IndexBuilder(
       baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes, offsets: indexes.offsets,
       times: indexes.times)
-    return try scan(index, areClosed: true, to: end)
+    return try scan(from: index, areClosed: true, to: end)
   }
 
   /// The same from the batches alone, where the indexes can't be believed.
   func rebuild(to end: Int64) throws(EventLogError) -> Contents? {
-    let index = IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes)
-    guard var contents = try scan(index, areClosed: false, to: end) else { return nil }
+    guard var contents = try scan(to: end) else { return nil }
     contents.isIndexDirty = true
     return contents
   }
 
+  private static let chunk = 16 << 10
+
+  private func scan(to end: Int64) throws(EventLogError) -> Contents? {
+    let index = IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes)
+    return try scan(from: index, areClosed: false, to: end)
+  }
+
   /// Goes on from the last indexed batch, to see that the log ends where it ended.
-  private func scan(_ loaded: IndexBuilder, areClosed: Bool, to end: Int64) throws(EventLogError) -> Contents? {
+  private func scan(from loaded: IndexBuilder, areClosed: Bool, to end: Int64) throws(EventLogError) -> Contents? {
     let base = segment.baseOffset
     var contents = Contents(index: loaded)
     var next = base
@@ -45,7 +52,7 @@ struct CleanSegment {
     let lastTime = loaded.times.last
     var scanner = LogScanner(
       context.fileSystem, file, path: segment.files.log, from: Int64(lastEntry?.position ?? 0),
-      limit: Int64(segment.size), chunk: 16 << 10)
+      limit: Int64(segment.size), chunk: Self.chunk)
     while true {
       switch try scanner.next() {
       case .batch(let header, let position, let isValid):

@@ -91,8 +91,7 @@ extension PartitionLog {
       state.active.index.close()
       if state.active.isIndexDirty {
         do throws(EventLogError) {
-          try IndexFile.write(
-            state.active.index.offsets, state.active.index.times, state.active.files, context.fileSystem)
+          try IndexFile.overwrite(state.active.files, state.active.index, context.fileSystem)
         } catch {
           // A cache: a full disk is no reason not to close. Older ones that stayed would not go up to the end.
           context.warn(error)

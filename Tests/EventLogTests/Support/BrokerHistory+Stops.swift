@@ -136,7 +136,7 @@ extension BrokerHistory {
     let views = try await views()
     try checkWarnings()
     try checkFiles()
-    try model.see(views, isOver: true)
+    try model.see(views, isOver: true, keepsAll: keepsAll)
     try model.check(views, keepsAll: keepsAll)
     for group in ["g", "of t0", "of t1"] {
       let committed = broker.committed(group)

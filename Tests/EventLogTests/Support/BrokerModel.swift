@@ -102,9 +102,9 @@ struct BrokerModel {
   /// What was read at any time: an offset that a power cut took back is given out again under another leader epoch.
   ///
   /// - Parameter isOver: whether a stop ended what was under way.
-  mutating func see(_ views: [TopicPartition: View], isOver: Bool) throws {
+  mutating func see(_ views: [TopicPartition: View], isOver: Bool, keepsAll: Bool = true) throws {
     for (partition, view) in views.sorted(by: { "\($0.key)" < "\($1.key)" }) {
-      try checkRecords(partition, view)
+      try checkRecords(partition, view, keepsAll: keepsAll)
       for item in view.all {
         let place = Place(partition: partition, offset: item.offset, epoch: item.epoch)
         if let other = seen.updateValue(item.number, forKey: place), other != item.number {
@@ -137,9 +137,11 @@ struct BrokerModel {
     }
   }
 
-  private func checkRecords(_ partition: TopicPartition, _ view: View) throws {
+  private func checkRecords(_ partition: TopicPartition, _ view: View, keepsAll: Bool) throws {
     let start = partitions[partition]?.start ?? 0...0
-    guard start.contains(view.start) else { throw Mismatch("\(partition) begins at \(view.start), not in \(start)") }
+    guard start.contains(view.start) || (!keepsAll && hasLostItsFirst(partition, view)) else {
+      throw Mismatch("\(partition) begins at \(view.start), not in \(start)")
+    }
     for items in [view.all, view.committed] {
       var last = view.start - 1
       for item in items {
@@ -158,6 +160,15 @@ struct BrokerModel {
         let twice = Dictionary(grouping: items, by: \.number).filter { $0.value.count > 1 }
         throw Mismatch("\(partition): twice in the log: \(twice.keys.sorted())")
       }
+    }
+  }
+
+  /// Whether a power cut may have had the log begin as late as that: of segments none of which was ever on the disk it may
+  /// have kept the later one's name alone.
+  private func hasLostItsFirst(_ partition: TopicPartition, _ view: View) -> Bool {
+    guard let known = partitions[partition], view.start > known.start.upperBound else { return false }
+    return known.acknowledged.allSatisfy { offset, number in
+      offset >= view.start || offset < known.start.upperBound || !known.durable.contains(number)
     }
   }
 

@@ -1,0 +1,74 @@
+import EventLog
+import EventLogTesting
+import Foundation
+import Testing
+
+/// A log of several segments, closed in order.
+private struct RolledStore: StoreFiles {
+  let directory: TemporaryDirectory
+  var path: String { directory("store") }
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    let broker = try Broker.open(path)
+    try broker.admin.createTopic("a", partitions: 1, configs: ["segment.bytes": "9000", "index.interval.bytes": "1000"])
+    let producer = try broker.producer()
+    for number in 0..<95 {
+      try producer.append(ProducerRecord(topic: "a", value: String(repeating: "x", count: 200) + "\(number)"))
+    }
+    try broker.close()
+  }
+
+  func verify() throws -> StoreVerifier.Report { try StoreVerifier(path: path).run() }
+}
+
+@Suite("The check of offset and time indexes")
+struct IndexVerifierTests {
+  /// As a power cut leaves it: the last entry cut off, or zeros where something was.
+  private static let tears: [@Sendable ([UInt8]) -> [UInt8]] = [
+    { Array($0.dropLast()) },
+    { [UInt8](repeating: 0, count: $0.count) },
+    { $0.prefix($0.count / 2) + [UInt8](repeating: 0, count: $0.count - $0.count / 2) },
+  ]
+
+  @Test(
+    "notes a torn one of the active segment, on the disk only once that is rolled: it is made anew",
+    arguments: [".index", ".timeindex"], 0..<3)
+  func active(kind: String, tear: Int) throws {
+    let store = try RolledStore()
+    let file = try #require(try store.files(kind).last)
+    let bytes = try RolledStore.read(file)
+    try RolledStore.write(Self.tears[tear](bytes), to: file)
+    let report = try store.verify()
+    #expect(report.faults == [])
+    #expect(report.notes.map(\.file) == [file])
+    #expect(report.notes.first?.message.contains("made anew from the log") == true)
+
+    let broker = try Broker.open(store.path)
+    try broker.producer().append(ProducerRecord(topic: "a", value: "one more"))
+    try broker.close()
+    #expect(try store.verify().notes == [])
+    #expect(try store.verify().faults == [])
+  }
+
+  @Test("finds one of a closed segment that is torn", arguments: [".index", ".timeindex"], 0..<3)
+  func closed(kind: String, tear: Int) throws {
+    let store = try RolledStore()
+    let file = try #require(try store.files(kind).first)
+    let bytes = try RolledStore.read(file)
+    try RolledStore.write(Self.tears[tear](bytes), to: file)
+    #expect(try store.verify().faults.map(\.file) == [file])
+    #expect(try store.verify().notes == [])
+  }
+
+  @Test("finds an entry of the active segment that names no batch")
+  func wrong() throws {
+    let store = try RolledStore()
+    let file = try #require(try store.files(".index").last)
+    var bytes = try RolledStore.read(file)
+    try #require(bytes.count >= 16)
+    bytes[7] &-= 1
+    try RolledStore.write(bytes, to: file)
+    #expect(try store.verify().faults.map(\.file) == [file])
+  }
+}
