@@ -18,6 +18,8 @@
 
 // Beyond the limit the kernel does not only refuse, but also sends SIGXFSZ, which ends the process. The limit is looked
 // at first instead, since a library does not change what signals do.
+void cel_start_writeback(int fd) { sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
 int cel_is_beyond_file_size_limit(off_t end) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;

@@ -215,6 +215,8 @@ package final class FaultyFileSystem: FileSystem {
     if let snapshot { disk?.synced(snapshot) }
   }
 
+  package func startWriteback(_ file: FileDescriptor) { if syncs { local.startWriteback(file) } }
+
   package func syncDirectory(_ path: String) throws(EventLogError) {
     try check(.syncDirectory, path)
     if syncs { try local.syncDirectory(path) }

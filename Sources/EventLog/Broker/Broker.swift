@@ -211,8 +211,9 @@ public final class Broker: Sendable {
         }
       }
     }
-    let closed = Parallel.map(logs.count, threads: configuration.recoveryThreads(on: context.fileSystem)) {
-      [logs] index in
+    let threads = configuration.recoveryThreads(on: context.fileSystem)
+    _ = Parallel.map(logs.count, threads: threads) { [logs] index in logs[index].log.prepareToClose() }
+    let closed = Parallel.map(logs.count, threads: threads) { [logs] index in
       Result { () throws(EventLogError) in try logs[index].log.close() }
     }
     var checkpoints: [PartitionID: StoredCheckpoint] = [:]

@@ -64,6 +64,9 @@ package protocol FileSystem: Sendable {
   func truncate(_ file: FileDescriptor, to size: Int64, path: String) throws(EventLogError)
   /// Makes the file's data durable, and its size.
   func syncData(_ file: FileDescriptor, path: String) throws(EventLogError)
+  /// Has the system begin to write out the file's data, so that a sync of it has less to wait for: a hint. What fails is told by
+  /// that sync.
+  func startWriteback(_ file: FileDescriptor)
   /// Makes the names in a directory durable.
   func syncDirectory(_ path: String) throws(EventLogError)
   /// Maps the first `count` bytes; those past the end of the file must not be touched until it has grown.

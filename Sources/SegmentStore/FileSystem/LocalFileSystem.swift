@@ -95,6 +95,10 @@ package struct LocalFileSystem: FileSystem {
     }
   }
 
+  package func startWriteback(_ file: FileDescriptor) {
+    cel_start_writeback(file.number)
+  }
+
   package func syncDirectory(_ path: String) throws(EventLogError) {
     let number = cel_open(path, O_RDONLY | O_DIRECTORY, 0)
     guard number >= 0 else { throw SystemCall.failure("open", -number, path) }

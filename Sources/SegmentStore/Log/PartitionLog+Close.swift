@@ -21,6 +21,20 @@ extension PartitionLog {
     state.withLock { $0.saved = checkpoint }
   }
 
+  /// Does of `close` what need not wait for the disk, and has the system begin with the rest. Where many logs are closed, this
+  /// comes first for all of them: one commit of the file system's journal then serves many syncs.
+  package func prepareToClose() {
+    state.withLock { state in
+      guard !state.isClosed, state.failure == nil else { return }
+      // What fails here fails in `close` again, which says so.
+      guard (try? trimActiveSegment(&state)) != nil, state.active.position > state.active.synced,
+        let file = try? state.active.openFile(context)
+      else { return }
+      context.fileSystem.startWriteback(file)
+      if state.active.descriptor == nil { context.fileSystem.close(file) }
+    }
+  }
+
   /// Makes everything durable, trims the files to what was written, and ends.
   ///
   /// - Returns: the checkpoint of a clean stop; its log end is nil where a sync had failed before.
@@ -74,7 +88,7 @@ extension PartitionLog {
 
   private func finish() throws(EventLogError) {
     do throws(EventLogError) {
-      try trimActiveSegment()
+      try state.withLock { state throws(EventLogError) in try trimActiveSegment(&state) }
       try syncForClosing()
       if state.withLock({ $0.hasUnsyncedMetadata }) {
         try PartitionDirectory.syncMetadata(directory, context.fileSystem)
@@ -85,29 +99,27 @@ extension PartitionLog {
     }
   }
 
-  private func trimActiveSegment() throws(EventLogError) {
-    try state.withLock { state throws(EventLogError) in
-      guard state.active.reserved > state.active.position || state.active.isIndexDirty else { return }
-      state.active.index.close()
-      if state.active.isIndexDirty {
-        do throws(EventLogError) {
-          try IndexFile.overwrite(state.active.files, state.active.index, context.fileSystem)
-        } catch {
-          // A cache: a full disk is no reason not to close. Older ones that stayed would not go up to the end.
-          context.warn(error)
-          try? context.fileSystem.unlink(state.active.files.offsetIndex)
-          try? context.fileSystem.unlink(state.active.files.timeIndex)
-        }
-        state.active.isIndexDirty = false
+  private func trimActiveSegment(_ state: inout State) throws(EventLogError) {
+    guard state.active.reserved > state.active.position || state.active.isIndexDirty else { return }
+    state.active.index.close()
+    if state.active.isIndexDirty {
+      do throws(EventLogError) {
+        try IndexFile.overwrite(state.active.files, state.active.index, context.fileSystem)
+      } catch {
+        // A cache: a full disk is no reason not to close. Older ones that stayed would not go up to the end.
+        context.warn(error)
+        try? context.fileSystem.unlink(state.active.files.offsetIndex)
+        try? context.fileSystem.unlink(state.active.files.timeIndex)
       }
-      guard state.active.reserved > state.active.position else { return }
-      let file = try state.active.openFile(context)
-      defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
-      try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
-      context.diskBudget.giveBack(Int64(state.active.reserved - state.active.position))
-      state.active.reserved = state.active.position
-      state.active.ready = state.active.position
+      state.active.isIndexDirty = false
     }
+    guard state.active.reserved > state.active.position else { return }
+    let file = try state.active.openFile(context)
+    defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
+    try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
+    context.diskBudget.giveBack(Int64(state.active.reserved - state.active.position))
+    state.active.reserved = state.active.position
+    state.active.ready = state.active.position
   }
 }
 

@@ -57,6 +57,7 @@ private final class CrashingFileSystem: FileSystem {
     step()
     try disk.syncData(file, path: path)
   }
+  func startWriteback(_ file: FileDescriptor) { disk.startWriteback(file) }
   func syncDirectory(_ path: String) throws(EventLogError) {
     step()
     try disk.syncDirectory(path)
