@@ -11,7 +11,8 @@ private struct RolledStore: StoreFiles {
   init() throws {
     directory = try TemporaryDirectory()
     let broker = try Broker.open(path)
-    try broker.admin.createTopic("a", partitions: 1, configs: ["segment.bytes": "9000", "index.interval.bytes": "1000"])
+    let configs = ["segment.bytes": "9000", "index.interval.bytes": "1000"]
+    try broker.admin.createTopic("a", partitions: 1, configs: configs)
     let producer = try broker.producer()
     for number in 0..<95 {
       try producer.append(ProducerRecord(topic: "a", value: String(repeating: "x", count: 200) + "\(number)"))
