@@ -5,8 +5,8 @@ import Foundation
 /// Work in a process of its own, because it is to be killed, or because its memory is measured.
 enum Child {
   /// `fill CONTENDER DIRECTORY BYTES`: writes, says so, and waits to be killed.
-  /// `partitions CONTENDER DIRECTORY COUNT create|open|look`: prints the seconds it took to open them, bytes of memory, and
-  /// appends a second.
+  /// `partitions CONTENDER DIRECTORY COUNT create|open|look`: prints the seconds it took to open them, bytes of memory,
+  /// appends a second, and the seconds it took to close them.
   /// `write CONTENDER DIRECTORY COUNT WRITTEN`: opens so many, appends to some, says so, and waits to be killed.
   static func run(_ arguments: [String]) async throws {
     guard arguments.count >= 4, let number = Int(arguments[3]) else { exit(64) }
@@ -103,8 +103,8 @@ enum Child {
       }
       if written != nil { wait() }
       guard !failed else { throw PeerError(description: "\(peer.name): append failed") }
-      peer.functions.close_partitions(store)
-      return [time, memory / Double(count), Double(rounds * count) / appending]
+      let closing = seconds { peer.functions.close_partitions(store) }
+      return [time, memory / Double(count), Double(rounds * count) / appending, closing]
     }
     var broker: Broker?
     let time = try seconds {
@@ -123,8 +123,8 @@ enum Child {
       }
     }
     if written != nil { wait() }
-    try broker.close()
-    return [time, memory / Double(count), Double(rounds * count) / appending]
+    let closing = try seconds { try broker.close() }
+    return [time, memory / Double(count), Double(rounds * count) / appending, closing]
   }
 
   private static func residentBytes() -> Double {

@@ -59,13 +59,12 @@ final class LogCleanerManager: Sendable {
     }
   }
 
-  /// False where there is nothing to do, or it could not be done.
+  /// False where there is nothing to do, or it could not be done: then there is a pause before the next try.
   private func cleanDirtiest(_ logs: [PartitionLog]) -> Bool {
     guard !stops.isSet.load(ordering: .relaxed), let (log, range) = grabDirtiest(logs) else { return false }
     defer { release(log) }
     do throws(EventLogError) {
-      _ = try pass(log, range)
-      return true
+      return try pass(log, range).cleanedTo > range.firstDirtyOffset
     } catch {
       if !stops.isSet.load(ordering: .relaxed) { context.warn(error) }
       return false

@@ -172,7 +172,8 @@ package struct LogCleaner: Sendable {
         return true
       }
       // What lies between the last batch and the next segment is known too.
-      if !isFull, index + 1 < segments.count { map.passed(segments[index + 1].baseOffset - 1) }
+      let next = index + 1 < segments.count ? segments[index + 1].baseOffset : range.firstUncleanableOffset
+      if !isFull { map.passed(next - 1) }
       throttle(&throttler, after: segment.size)
     }
   }

@@ -79,6 +79,25 @@ struct LogCleanerTests {
         == ["2:b=1@999995", "4:x=2@2000999"].map { $0.replacing("2000999", with: "\(world.now)") })
   }
 
+  @Test("is done with a segment whose last records a crash took, up to where the next one begins")
+  func lostEnd() throws {
+    let whole = try CleanerWorld()
+    for number in 0..<7 { try whole.put("a", "\(number)") }
+    try whole.roll()
+    try whole.put("b", "1")
+    let segments = whole.log.segments
+    let last = try #require(try whole.batches().first { $0.header.baseOffset == 6 })
+    let torn = try Files.read(segments[0].files.log).dropLast(last.header.sizeInBytes)
+    let next = try Files.read(segments[1].files.log).prefix(segments[1].size)
+    let world = try CleanerWorld(segments: [Array(torn), Array(next)])
+    // It was clean up to there before, as a segment of its own.
+    world.checkpoint = 6
+    #expect(try world.range().cleanableBytes > 0)
+    #expect(try world.clean().cleanedTo == 7)
+    #expect(try world.range().cleanableBytes == 0, "else the cleaner would never come to rest")
+    #expect(try world.offsets() == [0, 1, 2, 3, 4, 5, 7])
+  }
+
   @Test("drops a tombstone at once that a later record supersedes, and never brings a deleted key back")
   func superseded() throws {
     let world = try CleanerWorld { $0.deleteRetentionMilliseconds = 0 }

@@ -10,7 +10,7 @@ extension Workloads {
         id: "partitions-\(full)",
         name: "\(full) partitions: open, and append to each in turn, fifty times, acks=1, 100 B",
         measures: [
-          .seconds("open"), .bytes("memory each"), .rate("appends a second"), .seconds("create"),
+          .seconds("open"), .bytes("memory each"), .rate("appends a second"), .seconds("close"), .seconds("create"),
         ], rounds: full == 1_000 ? 1 : 3,
         targets: [.peer("SQLite", 1), .peer("RocksDB", 1), .peer("RocksDB", 2, measure: 2)],
         contenders: [
@@ -59,7 +59,7 @@ extension Workloads {
       try Child.start(["partitions", name, directory, "\(count)", how], kills: false)?.split(separator: " ")
         .compactMap { Double($0) }
     }
-    guard let created = try run("create"), created.count == 3, let opened = try run("open"), opened.count == 3 else {
+    guard let created = try run("create"), created.count == 4, let opened = try run("open"), opened.count == 4 else {
       print("  \(name): \(count) partitions: failed")
       return nil
     }
