@@ -18,8 +18,6 @@
 
 // Beyond the limit the kernel does not only refuse, but also sends SIGXFSZ, which ends the process. The limit is looked
 // at first instead, since a library does not change what signals do.
-void cel_start_writeback(int fd) { sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); }
-
 int cel_is_beyond_file_size_limit(off_t end) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;
@@ -34,6 +32,8 @@ int cel_fallocate(int fd, off_t offset, off_t length) {
   } while (result != 0 && errno == EINTR);
   return result == 0 ? 0 : errno;
 }
+
+void cel_start_writeback(int fd) { sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); }
 
 int cel_populate_write(void *address, size_t length) {
   return madvise(address, length, MADV_POPULATE_WRITE) == 0 ? 0 : errno;

@@ -46,8 +46,8 @@ int64_t cel_wall_milliseconds(void);
 /// fallocate(2) with mode 0: reserves blocks and grows the file. Returns 0, or the errno.
 int cel_fallocate(int fd, off_t offset, off_t length);
 
-/// sync_file_range(SYNC_FILE_RANGE_WRITE) of the whole file: has its dirty pages written out, and waits for none of them. It takes no
-/// error away from the sync that comes later.
+/// sync_file_range(SYNC_FILE_RANGE_WRITE) of the whole file: has its dirty pages written out, and waits for none of them. It takes
+/// no error away from the sync that comes later.
 void cel_start_writeback(int fd);
 
 /// 1 where a file may not grow to `end` bytes (RLIMIT_FSIZE), so that trying would end the process by a signal.

@@ -20,6 +20,8 @@ struct PartitionVerifier {
 
   /// What the batches of a segment say, to hold its indexes against.
   private struct Seen {
+    /// Where the last batch ends.
+    var endPosition = 0
     /// The last offset of the batch that begins at a position.
     var lastOffset: [Int: Int64] = [:]
     /// The largest timestamp up to the batch that ends with an offset.
@@ -118,6 +120,7 @@ struct PartitionVerifier {
         end = max(end, header.nextOffset)
         largest = max(largest, header.maxTimestamp)
         seen.lastOffset[Int(position)] = header.lastOffset
+        seen.endPosition = Int(position) + header.sizeInBytes
         seen.maxTimestamp[header.lastOffset] = largest
         if isValid {
           do throws(EventLogError) {
@@ -165,7 +168,12 @@ struct PartitionVerifier {
       let offset = files.baseOffset &+ Int64(entry.relativeOffset)
       let position = Int64(number * OffsetIndexEntry.size)
       guard let last = seen.lastOffset[Int(entry.position)] else {
-        fault(files.offsetIndex, position, "the entry names position \(entry.position), where no batch begins", offset)
+        let message = "the entry names position \(entry.position), where no batch begins"
+        if isLast, Int(entry.position) >= seen.endPosition {
+          noteIndex(files.offsetIndex, position, message, offset)
+        } else {
+          fault(files.offsetIndex, position, message, offset)
+        }
         continue
       }
       if last != offset {
@@ -186,7 +194,12 @@ struct PartitionVerifier {
       let position = Int64(number * TimeIndexEntry.size)
       // Kafka names the last offset of the batch, or the offset of the record with the timestamp: both are in the log.
       guard offset < end else {
-        fault(files.timeIndex, position, "the entry names offset \(offset), the log ends at \(end)", offset)
+        let message = "the entry names offset \(offset), the log ends at \(end)"
+        if isLast {
+          noteIndex(files.timeIndex, position, message, offset)
+        } else {
+          fault(files.timeIndex, position, message, offset)
+        }
         continue
       }
       if let largest = seen.maxTimestamp[offset], largest < entry.timestamp {
@@ -197,15 +210,19 @@ struct PartitionVerifier {
     }
   }
 
-  /// Those of the segment that is appended to are on the disk only once it is rolled: a power cut may leave them torn, and
-  /// who uses the log next makes them anew.
   private mutating func unreadableIndex(_ path: String, isLast: Bool) {
     let message = "the entries are out of order, or the last is cut off"
     if isLast {
-      note(path, nil, message + "; it is made anew from the log", nil)
+      noteIndex(path, nil, message, nil)
     } else {
       fault(path, nil, message, nil)
     }
+  }
+
+  /// The indexes of the segment that is appended to are on the disk only once it is rolled. A power cut may leave them torn, or
+  /// keep them and take the end of the log: who opens or uses that next makes them anew.
+  private mutating func noteIndex(_ path: String, _ position: Int64?, _ message: String, _ offset: Int64?) {
+    note(path, position, message + "; it is made anew from the log", offset)
   }
 
   /// - Parameter isComplete: whether the index is said to have everything that the segment's markers say.

@@ -183,8 +183,8 @@ struct StoreRepairWork {
     }
     for note in report.notes {
       if note.file.hasSuffix(".snapshot") { faults.snapshots[note.file] = note.message }
-      // One that goes beyond the log's end, which nobody is at work on, or that waits for the next opening.
-      if note.file.hasSuffix(".txnindex"), faults.indexes[note.file] == nil { faults.indexes[note.file] = note.message }
+      // One that goes beyond the log's end, which nobody is at work on, or that waits for who needs it.
+      if note.file.hasSuffix("index"), faults.indexes[note.file] == nil { faults.indexes[note.file] = note.message }
     }
     return faults
   }

@@ -24,7 +24,8 @@ public struct StoreVerifier: Sendable {
     public var indexEntries = 0
     public var sizeInBytes: Int64 = 0
     public var faults: [Fault] = []
-    /// What is not as it should be, and does no harm: who uses the log next makes it anew from its batches.
+    /// What is not as it should be, and does no harm: it is made anew from the log's batches by the next opening, or by the
+    /// next append.
     public var notes: [Fault] = []
     public var isSound: Bool { faults.isEmpty }
   }

@@ -155,18 +155,29 @@ extension FileSystem {
     try rename(temporary, to: path)
   }
 
-  /// Has a small file hold `bytes`, without another one that takes its place. What a crash leaves may be a part of them.
+  /// Has a file hold `bytes`, for less than `replace` takes. What a crash leaves of it, or a power cut until it is synced, may be cut
+  /// off or have zeros in it, but bytes of before stand behind new ones or before them only where those were as few as a disk
+  /// writes in one go: where there are more, and `bytes` does not begin with them, another file takes its place.
   package func overwrite(_ path: String, with bytes: [UInt8]) throws(EventLogError) {
-    // One that has another name is a backup's too.
-    if let status = try status(path), status.kind != .file || status.linkCount > 1 {
-      return try replace(path, with: bytes, durably: false)
+    var kept = 0
+    if let status = try status(path) {
+      // One that has another name is a backup's too.
+      guard status.kind == .file, status.linkCount == 1 else { return try replace(path, with: bytes, durably: false) }
+      if status.size > Self.sectorSize {
+        guard let old = try? contents(of: path), bytes.starts(with: old) else {
+          return try replace(path, with: bytes, durably: false)
+        }
+        kept = old.count
+      }
     }
     let file = try open(path, .createIfMissing)
     defer { close(file) }
-    try write(file, bytes, at: 0, path: path)
+    try write(file, Array(bytes[kept...]), at: Int64(kept), path: path)
     guard try size(of: file, path: path) > Int64(bytes.count) else { return }
     try truncate(file, to: Int64(bytes.count), path: path)
   }
+
+  private static var sectorSize: Int64 { 512 }
 
   /// A new file, in place of one that is there.
   private func createAnew(_ path: String) throws(EventLogError) -> FileDescriptor {

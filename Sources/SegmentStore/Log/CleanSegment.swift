@@ -1,7 +1,7 @@
 internal import RecordFormat
 
-/// The active segment of a log that was closed in order: its indexes, as they lie there, held against the batches at its
-/// end. Of one that a single read holds, the batches say as much at less cost, and the index files are not looked at.
+/// The active segment of a log that was closed in order: its indexes, as they lie there, held against the batches at its end.
+/// Where a single read holds all batches, and none is damaged, those say as much at less cost: the index files are not looked at.
 struct CleanSegment {
   let context: StoreContext
   let segment: Segment
@@ -18,33 +18,50 @@ struct CleanSegment {
   }
 
   /// Nil where the log or an index does not end at `end`: something happened to it since.
-  func load(to end: Int64) throws(EventLogError) -> Contents? {
-    if segment.size <= Self.chunk { return try scan(to: end) }
+  ///
+  /// - Parameter maxTimestamp: the largest timestamp of the segment, where it is known.
+  func load(to end: Int64, maxTimestamp: Int64? = nil) throws(EventLogError) -> Contents? {
+    if segment.size <= Self.chunk, let contents = try scan(from: emptyIndex, .whole, to: end) { return contents }
     let loader = SegmentLoader(context: context, files: segment.files, size: segment.size)
     // What can't be read is made anew, as what is wrong.
     guard let indexes = try? loader.loadIndexes() else { return nil }
+    // One file may be of this stop, and the other of an earlier one.
+    if let last = indexes.times.last, segment.baseOffset + Int64(last.relativeOffset) >= end { return nil }
     let index = IndexBuilder(
       baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes, offsets: indexes.offsets,
       times: indexes.times)
-    return try scan(from: index, areClosed: true, to: end)
+    guard let contents = try scan(from: index, .closed, to: end) else { return nil }
+    // Records without a timestamp (-1) are in no index.
+    guard maxTimestamp.map({ max($0, -1) == max(contents.index.maxTimestamp, -1) }) ?? true else { return nil }
+    return contents
   }
 
   /// The same from the batches alone, where the indexes can't be believed.
   func rebuild(to end: Int64) throws(EventLogError) -> Contents? {
-    guard var contents = try scan(to: end) else { return nil }
+    guard var contents = try scan(from: emptyIndex, .tolerant, to: end) else { return nil }
     contents.isIndexDirty = true
     return contents
   }
 
   private static let chunk = 16 << 10
+  private var emptyIndex: IndexBuilder {
+    IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes)
+  }
 
-  private func scan(to end: Int64) throws(EventLogError) -> Contents? {
-    let index = IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes)
-    return try scan(from: index, areClosed: false, to: end)
+  /// What a scan expects.
+  private enum Expectation {
+    /// No damaged batch.
+    case whole
+    /// That the indexes were closed with the log.
+    case closed
+    /// That headers can be read.
+    case tolerant
   }
 
   /// Goes on from the last indexed batch, to see that the log ends where it ended.
-  private func scan(from loaded: IndexBuilder, areClosed: Bool, to end: Int64) throws(EventLogError) -> Contents? {
+  private func scan(
+    from loaded: IndexBuilder, _ expectation: Expectation, to end: Int64
+  ) throws(EventLogError) -> Contents? {
     let base = segment.baseOffset
     var contents = Contents(index: loaded)
     var next = base
@@ -58,14 +75,19 @@ struct CleanSegment {
       case .batch(let header, let position, let isValid):
         // A damaged batch gives its error when it is read; it is no reason to doubt where the log ends.
         guard header.baseOffset >= next, isValid || header.nextOffset <= end else { return nil }
-        // The indexes were closed with the log: an entry that is not of this log, or a timestamp that is not yet in
-        // them, says that they are not the ones.
-        if let lastEntry, position == Int64(lastEntry.position),
-          header.lastOffset - base != Int64(lastEntry.relativeOffset)
-        {
-          return nil
+        switch expectation {
+        case .whole:
+          guard isValid else { return nil }
+        case .closed:
+          // An entry that is not of this log, or a timestamp that is not yet in them, says that they are not the ones.
+          if let lastEntry, position == Int64(lastEntry.position),
+            header.lastOffset - base != Int64(lastEntry.relativeOffset)
+          {
+            return nil
+          }
+          guard header.maxTimestamp <= lastTime?.timestamp ?? -1 else { return nil }
+        case .tolerant: break
         }
-        guard !areClosed || header.maxTimestamp <= lastTime?.timestamp ?? -1 else { return nil }
         if Int(position) > Int(lastEntry?.position ?? -1) { contents.index.add(header, position: Int(position)) }
         contents.epochs.assign(header.partitionLeaderEpoch, from: header.baseOffset)
         next = header.nextOffset

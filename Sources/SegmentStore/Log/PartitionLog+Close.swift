@@ -25,8 +25,9 @@ extension PartitionLog {
   /// comes first for all of them: one commit of the file system's journal then serves many syncs.
   package func prepareToClose() {
     state.withLock { state in
-      guard !state.isClosed, state.failure == nil else { return }
-      // What fails here fails in `close` again, which says so.
+      // Where there is no mapping, nothing but a descriptor keeps the system from forgetting the file, and that a write failed.
+      guard !state.isClosed, state.failure == nil, state.active.mapping != nil else { return }
+      // `close` tries again, and says why where it is in vain.
       guard (try? trimActiveSegment(&state)) != nil, state.active.position > state.active.synced,
         let file = try? state.active.openFile(context)
       else { return }
@@ -99,27 +100,27 @@ extension PartitionLog {
     }
   }
 
+  /// Gives back what was reserved, and writes the indexes.
   private func trimActiveSegment(_ state: inout State) throws(EventLogError) {
-    guard state.active.reserved > state.active.position || state.active.isIndexDirty else { return }
-    state.active.index.close()
-    if state.active.isIndexDirty {
-      do throws(EventLogError) {
-        try IndexFile.overwrite(state.active.files, state.active.index, context.fileSystem)
-      } catch {
-        // A cache: a full disk is no reason not to close. Older ones that stayed would not go up to the end.
-        context.warn(error)
-        try? context.fileSystem.unlink(state.active.files.offsetIndex)
-        try? context.fileSystem.unlink(state.active.files.timeIndex)
-      }
-      state.active.isIndexDirty = false
+    if state.active.reserved > state.active.position {
+      let file = try state.active.openFile(context)
+      defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
+      try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
+      context.diskBudget.giveBack(Int64(state.active.reserved - state.active.position))
+      state.active.reserved = state.active.position
+      state.active.ready = state.active.position
     }
-    guard state.active.reserved > state.active.position else { return }
-    let file = try state.active.openFile(context)
-    defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
-    try context.fileSystem.truncate(file, to: Int64(state.active.position), path: state.active.files.log)
-    context.diskBudget.giveBack(Int64(state.active.reserved - state.active.position))
-    state.active.reserved = state.active.position
-    state.active.ready = state.active.position
+    guard state.active.isIndexDirty else { return }
+    state.active.index.close()
+    do throws(EventLogError) {
+      try IndexFile.overwrite(state.active.files, state.active.index, context.fileSystem)
+    } catch {
+      // A cache: a full disk is no reason not to close. Older ones that stayed would not go up to the end.
+      context.warn(error)
+      try? context.fileSystem.unlink(state.active.files.offsetIndex)
+      try? context.fileSystem.unlink(state.active.files.timeIndex)
+    }
+    state.active.isIndexDirty = false
   }
 }
 

@@ -144,7 +144,7 @@ extension PartitionLog {
     defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
     let loader = CleanSegment(
       context: context, segment: state.active.segment, file: file, configuration: state.configuration)
-    var found = try loader.load(to: state.nextOffset)
+    var found = try loader.load(to: state.nextOffset, maxTimestamp: state.active.index.maxTimestamp)
     if found == nil { found = try loader.rebuild(to: state.nextOffset) }
     guard let contents = found else {
       let failure = EventLogError(

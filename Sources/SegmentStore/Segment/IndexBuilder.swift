@@ -121,8 +121,8 @@ package enum IndexFile {
   /// Has the files of the active segment hold its entries, where they lie: for thousands of logs that takes a fraction of the time
   /// in which others take their place.
   ///
-  /// A stop in the middle of it, or a power cut after it, may leave a part of them. Then who loads them finds the last entry
-  /// missing, and the log tells what they are.
+  /// A stop in the middle of it, or a power cut after it, may leave a part of them: each entry is then still one that was written,
+  /// or it is out of order, and who loads them finds that, or the last one missing. Then the log tells what they are.
   static func overwrite(
     _ files: SegmentFiles, _ index: IndexBuilder, _ fileSystem: any FileSystem
   ) throws(EventLogError) {

@@ -8,13 +8,14 @@ private struct RolledStore: StoreFiles {
   let directory: TemporaryDirectory
   var path: String { directory("store") }
 
-  init() throws {
+  /// - Parameter segmentBytes: so that an opening reads the last segment as a whole, or by its indexes.
+  init(segmentBytes: Int = 9000) throws {
     directory = try TemporaryDirectory()
     let broker = try Broker.open(path)
-    let configs = ["segment.bytes": "9000", "index.interval.bytes": "1000"]
+    let configs = ["segment.bytes": "\(segmentBytes)", "index.interval.bytes": "1000"]
     try broker.admin.createTopic("a", partitions: 1, configs: configs)
     let producer = try broker.producer()
-    for number in 0..<95 {
+    for number in 0..<(segmentBytes / 95) {
       try producer.append(ProducerRecord(topic: "a", value: String(repeating: "x", count: 200) + "\(number)"))
     }
     try broker.close()
@@ -33,23 +34,47 @@ struct IndexVerifierTests {
   ]
 
   @Test(
-    "notes a torn one of the active segment, on the disk only once that is rolled: it is made anew",
+    "notes a torn one of the active segment, on the disk only once that is rolled: an append makes it anew, or a repair",
     arguments: [".index", ".timeindex"], 0..<3)
   func active(kind: String, tear: Int) throws {
-    let store = try RolledStore()
-    let file = try #require(try store.files(kind).last)
-    let bytes = try RolledStore.read(file)
-    try RolledStore.write(Self.tears[tear](bytes), to: file)
-    let report = try store.verify()
-    #expect(report.faults == [])
-    #expect(report.notes.map(\.file) == [file])
-    #expect(report.notes.first?.message.contains("made anew from the log") == true)
+    for segmentBytes in [9000, 40_000] {
+      for mends in [append, repair] {
+        let store = try RolledStore(segmentBytes: segmentBytes)
+        let file = try #require(try store.files(kind).last)
+        let bytes = try RolledStore.read(file)
+        try RolledStore.write(Self.tears[tear](bytes), to: file)
+        let report = try store.verify()
+        #expect(report.faults == [])
+        #expect(report.notes.map(\.file) == [file])
+        #expect(report.notes.first?.message.contains("made anew from the log") == true)
+        try mends(store)
+        #expect(try store.verify().notes == [])
+        #expect(try store.verify().faults == [])
+      }
+    }
+  }
 
+  private func append(_ store: RolledStore) throws {
     let broker = try Broker.open(store.path)
     try broker.producer().append(ProducerRecord(topic: "a", value: "one more"))
     try broker.close()
-    #expect(try store.verify().notes == [])
+  }
+
+  private func repair(_ store: RolledStore) throws {
+    let report = try StoreRepair(path: store.path).run()
+    #expect(report.findings.map(\.remedy) == ["made anew from the log"])
+    #expect(report.isWhole)
+  }
+
+  @Test("notes entries of the active segment that lie behind the end of the log", arguments: [".index", ".timeindex"])
+  func beyond(kind: String) throws {
+    let store = try RolledStore()
+    let file = try #require(try store.files(kind).last)
+    let offsetEntry: [UInt8] = [0, 0, 0x70, 0, 0, 0, 0x70, 0]
+    let entry = kind == ".index" ? offsetEntry : [0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x70, 0]
+    try RolledStore.write(try RolledStore.read(file) + entry, to: file)
     #expect(try store.verify().faults == [])
+    #expect(try store.verify().notes.map(\.file) == [file])
   }
 
   @Test("finds one of a closed segment that is torn", arguments: [".index", ".timeindex"], 0..<3)

@@ -137,11 +137,12 @@ extension BrokerHistory {
     try checkWarnings()
     try checkFiles()
     try model.see(views, isOver: true, keepsAll: keepsAll)
-    try model.check(views, keepsAll: keepsAll)
-    for group in ["g", "of t0", "of t1"] {
-      let committed = broker.committed(group)
+    let groups = ["g", "of t0", "of t1"]
+    let committed = Dictionary(uniqueKeysWithValues: groups.map { ($0, broker.committed($0)) })
+    try model.check(views, committed, keepsAll: keepsAll)
+    for group in groups {
       for (partition, view) in views {
-        try model.check(offset: committed[partition] ?? -1, of: group, partition, end: view.end)
+        try model.check(offset: committed[group]?[partition] ?? -1, of: group, partition, end: view.end)
       }
     }
     let producer = try named()

@@ -207,6 +207,7 @@ final class BrokerHistory {
     }
     if let transaction = model.transactions[id], let offset = transaction.offset {
       let before = model.offsets[transaction.group]?[offset.partition] ?? [-1]
+      model.transactions[id]?.before = before
       model.offsets[transaction.group, default: [:]][offset.partition] = before.union([offset.value])
     }
     model.transactions[id]?.fate = .unknown

@@ -23,6 +23,8 @@ struct BrokerModel {
     var fate = Fate.open
     var group: String
     var offset: (partition: TopicPartition, value: Int64)?
+    /// What its group may have committed of that partition before it was ended.
+    var before: Set<Int64> = []
   }
 
   struct Partition {
@@ -123,9 +125,13 @@ struct BrokerModel {
 
   /// Compares the store with the model after a stop. What is there from then on is durable: it was shown.
   ///
-  /// - Parameter keepsAll: whether the page cache survived.
-  mutating func check(_ views: [TopicPartition: View], keepsAll: Bool) throws {
-    try resolve(views)
+  /// - Parameters:
+  ///   - committed: what groups have committed.
+  ///   - keepsAll: whether the page cache survived.
+  mutating func check(
+    _ views: [TopicPartition: View], _ committed: [String: [TopicPartition: Int64]], keepsAll: Bool
+  ) throws {
+    try resolve(views, committed)
     for (partition, view) in views.sorted(by: { "\($0.key)" < "\($1.key)" }) {
       try checkIsolation(partition, view)
       try checkPromises(partition, view, keepsAll: keepsAll)
@@ -167,13 +173,21 @@ struct BrokerModel {
   /// have kept the later one's name alone.
   private func hasLostItsFirst(_ partition: TopicPartition, _ view: View) -> Bool {
     guard let known = partitions[partition], view.start > known.start.upperBound else { return false }
+    // No more than a record each, and a marker each of the transactions, has ever been there.
+    let most = sent.values.count { $0.partition == partition } + transactions.count
+    guard view.start <= Int64(most) else { return false }
     return known.acknowledged.allSatisfy { offset, number in
       offset >= view.start || offset < known.start.upperBound || !known.durable.contains(number)
     }
   }
 
   /// A stop aborts what is open; what nobody knows of, the store has to say, and all its partitions the same.
-  private mutating func resolve(_ views: [TopicPartition: View]) throws {
+  ///
+  /// - Parameter committed: what groups have committed.
+  private mutating func resolve(
+    _ views: [TopicPartition: View], _ committed: [String: [TopicPartition: Int64]]
+  ) throws {
+    let unknown = Dictionary(grouping: transactions.values.filter { $0.fate == .unknown }, by: \.group)
     for (id, transaction) in transactions.sorted(by: { $0.key < $1.key }) {
       if transaction.fate == .open { transactions[id]?.fate = .aborted }
       guard transaction.fate == .unknown else { continue }
@@ -183,7 +197,12 @@ struct BrokerModel {
         for item in view.all where sent[item.number]?.transaction == id { says.insert(shown.contains(item.number)) }
       }
       guard says.count < 2 else { throw Mismatch("transaction \(id) is there in part") }
-      // Of one that left no record there is nothing to be said, whatever its group has committed.
+      // Where it left no record, its group's offset may tell, if nothing else can have brought that about.
+      if says.isEmpty, let offset = transaction.offset, !transaction.before.contains(offset.value),
+        unknown[transaction.group]?.count == 1, committed[transaction.group]?[offset.partition] == offset.value
+      {
+        says = [true]
+      }
       if says == [true] { commit(id) } else { transactions[id]?.fate = .aborted }
     }
   }

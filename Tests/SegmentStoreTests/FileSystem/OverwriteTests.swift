@@ -5,19 +5,41 @@ import Testing
 
 @Suite("A file that is overwritten where it lies")
 struct OverwriteTests {
-  @Test(
-    "holds what it was given and nothing else, whatever it held before, and stays the same file",
-    arguments: [nil, 0, 3, 5, 5000])
+  @Test("holds what it was given and nothing else, whatever it held before", arguments: [nil, 0, 3, 512, 513, 5000])
   func contents(before: Int?) throws {
     let directory = try TemporaryDirectory()
     let fileSystem = LocalFileSystem()
     let path = directory.path + "/index"
-    if let before { try fileSystem.replace(path, with: [UInt8](repeating: 9, count: before), durably: false) }
+    for bytes in [[], [1, 2, 3, 4, 5], (0..<3000).map { UInt8(truncatingIfNeeded: $0) }] as [[UInt8]] {
+      if let before { try fileSystem.replace(path, with: [UInt8](repeating: 9, count: before), durably: false) }
+      let inode = Inode.of(path)
+      try fileSystem.overwrite(path, with: bytes)
+      #expect(try fileSystem.contents(of: path) == bytes)
+      if let before, before <= 512 { #expect(Inode.of(path) == inode) }
+      #expect(try fileSystem.list(directory.path) == ["index"])
+    }
+  }
+
+  @Test("stays the same file where it grows, and never has bytes of before beside new ones that are not theirs")
+  func beginning() throws {
+    let directory = try TemporaryDirectory()
+    let fileSystem = LocalFileSystem()
+    let path = directory.path + "/index"
+    let bytes = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
+    try fileSystem.replace(path, with: Array(bytes[..<2000]), durably: false)
     let inode = Inode.of(path)
-    try fileSystem.overwrite(path, with: [1, 2, 3, 4, 5])
-    #expect(try fileSystem.contents(of: path) == [1, 2, 3, 4, 5])
-    if before != nil { #expect(Inode.of(path) == inode) }
-    #expect(try fileSystem.list(directory.path) == ["index"])
+    try fileSystem.overwrite(path, with: bytes)
+    #expect(Inode.of(path) == inode)
+    #expect(try fileSystem.contents(of: path) == bytes)
+    for other in [Array(bytes.dropLast()), bytes.dropLast() + [0, 0], [9] + bytes] {
+      let inode = Inode.of(path)
+      // Open, so that its number is not given to the next.
+      let file = try fileSystem.open(path, .read)
+      defer { fileSystem.close(file) }
+      try fileSystem.overwrite(path, with: other)
+      #expect(Inode.of(path) != inode)
+      #expect(try fileSystem.contents(of: path) == other)
+    }
   }
 
   @Test("is left to who knows it by another name")

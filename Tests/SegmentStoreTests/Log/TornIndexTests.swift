@@ -1,0 +1,115 @@
+import Foundation
+import RecordFormat
+import SegmentStore
+import SegmentStoreTesting
+import Testing
+
+/// A log whose indexes power cuts tear, and what it has to give: each record's timestamp, by its offset.
+private final class TornIndexWorld {
+  let directory: TemporaryDirectory
+  let files: FaultyFileSystem
+  let configuration: LogConfiguration
+  var random: SplitMix
+  var test: TestLog
+  var log: PartitionLog
+  var timestamps: [Int64] = []
+  private var clock: Int64 = 1_000_000
+
+  init(seed: UInt64) throws {
+    directory = try TemporaryDirectory()
+    random = SplitMix(seed: seed)
+    var configuration = LogConfiguration()
+    // An entry for each batch but the first, or for some.
+    configuration.indexIntervalBytes = [1, 150, 700].randomElement(using: &random) ?? 1
+    configuration.segmentBytes = 60_000
+    self.configuration = configuration
+    files = FaultyFileSystem(root: directory.path)
+    test = TestLog(directory.path, configuration, fileSystem: files)
+    log = try test.open()
+  }
+
+  deinit {
+    log.abandon(EventLogError(.illegalState, "over"))
+    test.context.shutDown()
+  }
+
+  /// Records whose times go forward, with some that come late.
+  func append(_ count: Int) throws {
+    for _ in 0..<count {
+      clock += Int64.random(in: 0...20, using: &random)
+      let late = Int.random(in: 0..<4, using: &random) == 0 ? Int64.random(in: 0..<3000, using: &random) : 0
+      let offset = try log.append("value", timestamp: clock - late)
+      #expect(offset == Int64(timestamps.count))
+      timestamps.append(clock - late)
+    }
+  }
+
+  private func open(_ checkpoint: PartitionCheckpoint, wasClean: Bool) throws {
+    log.abandon(EventLogError(.illegalState, "killed"))
+    test.context.shutDown()
+    test = TestLog(directory.path, configuration, fileSystem: files)
+    log = try test.open(checkpoint, wasClean: wasClean)
+  }
+
+  /// Closed in order, after which the power may be cut; with the record of that stop, or without.
+  func stop() throws {
+    let isPrepared = Bool.random(using: &random)
+    if isPrepared { log.prepareToClose() }
+    if isPrepared, Bool.random(using: &random) { try append(Int.random(in: 0..<5, using: &random)) }
+    var checkpoint = try log.close()
+    if Bool.random(using: &random) { checkpoint.shutdown = log.cleanShutdown(settledTime: .max) }
+    switch Int.random(in: 0..<4, using: &random) {
+    case 0: try cutPower()
+    case 1: files.writeOut()
+    default: break
+    }
+    try open(checkpoint, wasClean: true)
+    #expect(log.logEndOffset == Int64(timestamps.count), "a clean stop has all of it on the disk")
+  }
+
+  /// The power is cut, or the process killed, in the middle of a stop.
+  func breakOff() throws {
+    let checkpoint = log.checkpoint
+    if Bool.random(using: &random) { log.prepareToClose() }
+    if Bool.random(using: &random) { try cutPower() }
+    try open(checkpoint, wasClean: false)
+    #expect(log.logEndOffset >= checkpoint.recoveryPoint)
+    timestamps.removeSubrange(Int(log.logEndOffset)...)
+  }
+
+  private func cutPower() throws {
+    files.cutPower()
+    try files.restorePower(tornBy: random.next())
+  }
+
+  /// What is sought by time is the first record of that time or later, wherever an index leads.
+  func check() throws {
+    #expect(try log.values().count == timestamps.count)
+    for _ in 0..<60 {
+      let sought = Int64.random(in: 996_000...(clock + 10), using: &random)
+      let expected = timestamps.firstIndex { $0 >= sought }.map(Int64.init)
+      #expect(try log.offset(forTimestamp: sought)?.offset == expected)
+    }
+    #expect(try log.offsetOfMaxTimestamp()?.timestamp == timestamps.max())
+  }
+}
+
+@Suite("Indexes that a power cut has torn")
+struct TornIndexTests {
+  @Test("lead nobody past what is sought, whatever was written over what", arguments: UInt64(0)..<60)
+  func sought(seed: UInt64) throws {
+    let world = try TornIndexWorld(seed: seed)
+    for _ in 0..<8 {
+      try world.append(Int.random(in: 1..<120, using: &world.random))
+      switch Int.random(in: 0..<8, using: &world.random) {
+      case 0..<5: try world.stop()
+      case 5: try world.log.rollActiveSegment()
+      default: try world.breakOff()
+      }
+      if Bool.random(using: &world.random) { try world.check() }
+      // The first append loads the index.
+      try world.append(1)
+      try world.check()
+    }
+  }
+}
