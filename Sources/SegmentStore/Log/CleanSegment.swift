@@ -19,9 +19,10 @@ struct CleanSegment {
 
   /// Nil where the log or an index does not end at `end`: something happened to it since.
   ///
-  /// - Parameter maxTimestamp: the largest timestamp of the segment, where it is known.
+  /// - Parameter maxTimestamp: the largest timestamp of the segment. Where it is not known, all batches behind the one that the
+  ///   time index says has it are looked at.
   func load(to end: Int64, maxTimestamp: Int64? = nil) throws(EventLogError) -> Contents? {
-    if segment.size <= Self.chunk, let contents = try scan(from: emptyIndex, .whole, to: end) { return contents }
+    if segment.size <= Self.chunk, let contents = try scan(emptyIndex, .whole, to: end) { return contents }
     let loader = SegmentLoader(context: context, files: segment.files, size: segment.size)
     // What can't be read is made anew, as what is wrong.
     guard let indexes = try? loader.loadIndexes() else { return nil }
@@ -30,7 +31,9 @@ struct CleanSegment {
     let index = IndexBuilder(
       baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes, offsets: indexes.offsets,
       times: indexes.times)
-    guard let contents = try scan(from: index, .closed, to: end) else { return nil }
+    let begin =
+      maxTimestamp == nil ? position(before: indexes.times.last, indexes.offsets) : indexes.offsets.last?.position
+    guard let contents = try scan(index, .closed, from: Int64(begin ?? 0), to: end) else { return nil }
     // Records without a timestamp (-1) are in no index.
     guard maxTimestamp.map({ max($0, -1) == max(contents.index.maxTimestamp, -1) }) ?? true else { return nil }
     return contents
@@ -38,7 +41,7 @@ struct CleanSegment {
 
   /// The same from the batches alone, where the indexes can't be believed.
   func rebuild(to end: Int64) throws(EventLogError) -> Contents? {
-    guard var contents = try scan(from: emptyIndex, .tolerant, to: end) else { return nil }
+    guard var contents = try scan(emptyIndex, .tolerant, to: end) else { return nil }
     contents.isIndexDirty = true
     return contents
   }
@@ -46,6 +49,14 @@ struct CleanSegment {
   private static let chunk = 16 << 10
   private var emptyIndex: IndexBuilder {
     IndexBuilder(baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes)
+  }
+
+  /// Where a batch begins that lies before the one which an entry of the time index names; nil for the beginning.
+  private func position(before time: TimeIndexEntry?, _ offsets: AppendOnlyArray<OffsetIndexEntry>) -> Int32? {
+    guard let time else { return nil }
+    var index = offsets.count
+    while index > 0, offsets[index - 1].relativeOffset >= time.relativeOffset { index -= 1 }
+    return index > 0 ? offsets[index - 1].position : nil
   }
 
   /// What a scan expects.
@@ -58,9 +69,9 @@ struct CleanSegment {
     case tolerant
   }
 
-  /// Goes on from the last indexed batch, to see that the log ends where it ended.
+  /// Goes on from a batch that is indexed, to see that the log ends where it ended. Those behind the last entry are added.
   private func scan(
-    from loaded: IndexBuilder, _ expectation: Expectation, to end: Int64
+    _ loaded: IndexBuilder, _ expectation: Expectation, from begin: Int64 = 0, to end: Int64
   ) throws(EventLogError) -> Contents? {
     let base = segment.baseOffset
     var contents = Contents(index: loaded)
@@ -68,8 +79,7 @@ struct CleanSegment {
     let lastEntry = loaded.offsets.last
     let lastTime = loaded.times.last
     var scanner = LogScanner(
-      context.fileSystem, file, path: segment.files.log, from: Int64(lastEntry?.position ?? 0),
-      limit: Int64(segment.size), chunk: Self.chunk)
+      context.fileSystem, file, path: segment.files.log, from: begin, limit: Int64(segment.size), chunk: Self.chunk)
     while true {
       switch try scanner.next() {
       case .batch(let header, let position, let isValid):

@@ -18,20 +18,15 @@ extension PartitionLog {
     }
   }
 
-  /// By the time indexes, and the batches that came after their last entries.
+  /// By what is known of the active segment, and the last entries of the others' time indexes.
   private func largestIndexedTimestamp() throws(EventLogError) -> Int64? {
-    var largest: Int64?
-    for segment in segments {
-      let size = segment.size
-      guard size > 0 else { continue }
-      let contents = try segment.loadedContents(context)
-      var position = segment === segments.last ? contents.position(ofRelativeOffset: .max) : size
-      if let last = contents.timeIndex.last { largest = max(largest ?? last.timestamp, last.timestamp) }
-      while position < size {
-        let header = try header(in: contents, at: position, size: size, segment)
-        largest = max(largest ?? header.maxTimestamp, header.maxTimestamp)
-        position += header.sizeInBytes
-      }
+    let (segments, active, activeMaximum) = state.withLock { state in
+      (self.segments, state.active.segment, state.active.index.maxTimestamp)
+    }
+    var largest = active.size > 0 ? activeMaximum : nil
+    for segment in segments where segment !== active && segment.size > 0 {
+      guard let last = try segment.loadedContents(context).timeIndex.last else { continue }
+      largest = max(largest ?? last.timestamp, last.timestamp)
     }
     return largest
   }
