@@ -65,6 +65,28 @@ struct CleanShutdownTests {
     #expect(test.warnings.all.isEmpty)
   }
 
+  @Test("takes appends where a batch in the middle is damaged: who reads it is told", arguments: [8, 16, 30, 80])
+  func damagedBatch(place: Int) throws {
+    let directory = try TemporaryDirectory()
+    var configuration = LogConfiguration()
+    configuration.indexIntervalBytes = 100
+    let test = TestLog(directory.path, configuration)
+    var log = try test.open()
+    for number in 0..<40 { try log.append("value \(number)", timestamp: Int64(number)) }
+    let size = try #require(try log.read(from: 0, maxBytes: 1).batches.first).header.sizeInBytes
+    var checkpoint = try log.close()
+    #expect(log.sizeInBytes < 16 << 10)
+    let path = try test.activeFile
+    try overwrite(path, at: 5 * size + place, with: [0xee, 0xee])
+    try stamp(test)
+    checkpoint.shutdown = log.cleanShutdown(settledTime: .max)
+    log = try test.open(checkpoint, wasClean: true)
+    #expect(try log.append("one more", timestamp: 40) == 40)
+    #expect(try log.values(from: 39) == [39: "value 39", 40: "one more"])
+    #expect(throws: EventLogError.self) { try log.values() }
+    #expect(try log.close().logEndOffset == 41)
+  }
+
   @Test("is taken again, the same, of a log that nobody used", arguments: [0, 40])
   func unused(count: Int) throws {
     let directory = try TemporaryDirectory()
