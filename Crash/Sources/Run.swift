@@ -100,10 +100,10 @@ struct Run {
       throw error
     }
     let end = try victim.kill(with: options.powerCut, take)
-    try options.powerCut?.restore()
     deed = "killed \(shown) ms after it said \"\(isForOpening ? "opening" : "open")\""
     if let failure { throw Violation("the child", expected: "to work until it is killed", found: failure) }
     if let end { throw Violation("the child", expected: "to work until it is killed", found: "it ended \(end)") }
+    try options.powerCut?.restore()
     summary.rounds += 1
     if !hasOpened { summary.killedOpening += 1 }
   }
