@@ -6,9 +6,12 @@ package enum PartitionDirectory {
   struct Preparation {
     var madeDirectory: Bool
     var wroteMetadata = false
+    /// Whether an empty file lay there instead.
+    var replacedFile = false
   }
 
-  /// Makes the directory if it is missing, and completes its files.
+  /// Makes the directory if it is missing, and completes its files. An empty file in its place is as good as nothing: where a file
+  /// system keeps no journal, a power cut may leave one of a directory that was not synced.
   ///
   /// Nothing is synced here: the first acknowledgement that depends on it sees to that, or the clean stop after which nobody
   /// looks into them any more.
@@ -16,16 +19,21 @@ package enum PartitionDirectory {
     _ path: String, topicID: String, _ fileSystem: any FileSystem
   ) throws(EventLogError) -> Preparation {
     let status = try fileSystem.status(path)
-    if let status, status.kind != .directory {
-      throw EventLogError(.inputOutput, "where the partition's directory should be lies something else", file: path)
+    var preparation = Preparation(madeDirectory: status?.kind != .directory)
+    if let status, preparation.madeDirectory {
+      guard status.kind == .file, status.size == 0 else {
+        throw EventLogError(.inputOutput, "where the partition's directory should be lies something else", file: path)
+      }
+      try fileSystem.unlink(path)
+      preparation.replacedFile = true
     }
-    if status == nil { try fileSystem.makeDirectory(path) }
+    if preparation.madeDirectory { try fileSystem.makeDirectory(path) }
     let metadata = PartitionMetadataFile(topicID: topicID)
     let metadataPath = path + "/" + PartitionMetadataFile.name
     // A power cut may have left the file empty, or the beginning of it. The metadata store knows the id; a different one is
     // another matter.
     let text = try? text(metadataPath, fileSystem)
-    if text == metadata.text { return Preparation(madeDirectory: status == nil) }
+    if text == metadata.text { return preparation }
     if let text, !metadata.text.hasPrefix(text), let known = try? PartitionMetadataFile(text: text).topicID {
       guard known == topicID else {
         throw EventLogError(
@@ -35,9 +43,9 @@ package enum PartitionDirectory {
       }
     } else {
       try fileSystem.replace(metadataPath, with: Array(metadata.text.utf8), durably: false)
-      return Preparation(madeDirectory: status == nil, wroteMetadata: true)
+      preparation.wroteMetadata = true
     }
-    return Preparation(madeDirectory: status == nil)
+    return preparation
   }
 
   /// Makes `partition.metadata` durable.

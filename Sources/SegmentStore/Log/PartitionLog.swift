@@ -111,6 +111,12 @@ package final class PartitionLog: Sendable {
     do throws(EventLogError) {
       let fileSystem = context.fileSystem
       let prepared = try PartitionDirectory.prepare(directory, topicID: topicID, fileSystem)
+      if prepared.replacedFile {
+        context.warn(
+          EventLogError(
+            .storageError, "an empty file lay where the partition's directory should be, which was made in its place",
+            file: directory))
+      }
       let loader = LogLoader(
         context: context, directory: directory, checkpoint: checkpoint, configuration: configuration,
         wasClean: wasClean && !prepared.madeDirectory)

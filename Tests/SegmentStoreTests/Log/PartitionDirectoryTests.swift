@@ -1,3 +1,4 @@
+import Foundation
 import RecordFormat
 import SegmentStore
 import SegmentStoreTesting
@@ -39,6 +40,26 @@ struct PartitionDirectoryTests {
     }
     try Files.write(Array(epochs.text.utf8), to: directory.path + "/" + LeaderEpochCheckpoint.name)
     #expect(PartitionDirectory.leaderEpochs(directory.path, LocalFileSystem()) == epochs)
+  }
+
+  @Test("lie in a directory that takes the place of an empty file, and of nothing that has something in it")
+  func emptyFile() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    // Where a file system keeps no journal, a power cut may take a directory that was not synced and give its name to a file.
+    try Files.write([], to: test.directory)
+    let log = try test.open()
+    #expect(try log.append("a", durably: true) == 0)
+    #expect(test.warnings.all.count { $0.contains("an empty file lay") } == 1)
+    log.abandon(EventLogError(.illegalState, "killed"))
+
+    try FileManager.default.removeItem(atPath: test.directory)
+    try Files.write([1], to: test.directory)
+    #expect(throws: EventLogError.self) { try test.open() }
+    #expect(try Files.read(test.directory) == [1])
+    try FileManager.default.removeItem(atPath: test.directory)
+    try FileManager.default.createSymbolicLink(atPath: test.directory, withDestinationPath: directory.path)
+    #expect(throws: EventLogError.self) { try test.open() }
   }
 
   @Test("never go back to an earlier leader epoch, where nothing was written in the latest one yet")
