@@ -10,18 +10,21 @@ package enum PartitionDirectory {
     var replacedFile = false
   }
 
-  /// Makes the directory if it is missing, and completes its files. An empty file in its place is as good as nothing: where a file
-  /// system keeps no journal, a power cut may leave one of a directory that was not synced.
+  /// Makes the directory if it is missing, and completes its files.
   ///
   /// Nothing is synced here: the first acknowledgement that depends on it sees to that, or the clean stop after which nobody
   /// looks into them any more.
+  ///
+  /// - Parameter wasOnDisk: whether anything of the log is known to have been on the disk. Where not, an empty file in the
+  ///   directory's place is as good as nothing: a power cut may leave one, where a file system keeps no journal, of a directory
+  ///   that was not synced.
   static func prepare(
-    _ path: String, topicID: String, _ fileSystem: any FileSystem
+    _ path: String, topicID: String, wasOnDisk: Bool, _ fileSystem: any FileSystem
   ) throws(EventLogError) -> Preparation {
     let status = try fileSystem.status(path)
     var preparation = Preparation(madeDirectory: status?.kind != .directory)
     if let status, preparation.madeDirectory {
-      guard status.kind == .file, status.size == 0 else {
+      guard status.kind == .file, status.size == 0, !wasOnDisk else {
         throw EventLogError(.inputOutput, "where the partition's directory should be lies something else", file: path)
       }
       try fileSystem.unlink(path)

@@ -110,7 +110,9 @@ package final class PartitionLog: Sendable {
   ) throws(EventLogError) {
     do throws(EventLogError) {
       let fileSystem = context.fileSystem
-      let prepared = try PartitionDirectory.prepare(directory, topicID: topicID, fileSystem)
+      let known = max(checkpoint.recoveryPoint, checkpoint.logEndOffset ?? 0)
+      let prepared = try PartitionDirectory.prepare(
+        directory, topicID: topicID, wasOnDisk: known > checkpoint.logStartOffset, fileSystem)
       if prepared.replacedFile {
         context.warn(
           EventLogError(

@@ -42,7 +42,7 @@ struct PartitionDirectoryTests {
     #expect(PartitionDirectory.leaderEpochs(directory.path, LocalFileSystem()) == epochs)
   }
 
-  @Test("lie in a directory that takes the place of an empty file, and of nothing that has something in it")
+  @Test("lie in a directory that takes the place of an empty file, unless the log was on the disk, and of nothing else")
   func emptyFile() throws {
     let directory = try TemporaryDirectory()
     let test = TestLog(directory.path)
@@ -54,6 +54,9 @@ struct PartitionDirectoryTests {
     log.abandon(EventLogError(.illegalState, "killed"))
 
     try FileManager.default.removeItem(atPath: test.directory)
+    try Files.write([], to: test.directory)
+    #expect(throws: EventLogError.self) { try test.open(log.checkpoint) }
+    #expect(try Files.read(test.directory) == [])
     try Files.write([1], to: test.directory)
     #expect(throws: EventLogError.self) { try test.open() }
     #expect(try Files.read(test.directory) == [1])
