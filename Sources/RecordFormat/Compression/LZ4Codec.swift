@@ -27,7 +27,9 @@
 
     static func decompress(_ input: UnsafeRawBufferPointer, into output: inout OutputBuffer) throws(EventLogError) {
       let context = try takeDecompressor()
-      defer { if !decompressors.giveBack(context) { LZ4F_freeDecompressionContext(context) } }
+      // One that met a damaged frame is not used again: a reset leaves it waiting for the content size which that had stated.
+      var isAtEnd = false
+      defer { if !isAtEnd || !decompressors.giveBack(context) { LZ4F_freeDecompressionContext(context) } }
       guard let base = input.baseAddress else { throw Codec.damaged(.lz4, "it is empty") }
       var position = 0
       while true {
@@ -39,6 +41,7 @@
         output.filled(produced)
         position += consumed
         if hint == 0 {
+          isAtEnd = true
           guard position == input.count else { throw Codec.damaged(.lz4, "bytes follow the frame") }
           return
         }
@@ -48,7 +51,6 @@
 
     private static func takeDecompressor() throws(EventLogError) -> OpaquePointer {
       if let idle = decompressors.take() {
-        // It may have been left in the middle of a frame that was damaged.
         LZ4F_resetDecompressionContext(idle)
         return idle
       }

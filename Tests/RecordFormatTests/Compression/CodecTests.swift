@@ -42,6 +42,20 @@ struct CodecTests {
     #expect(try Self.decompress(packed, codec, limit: 2_000_000).count == 2_000_000)
   }
 
+  @Test("gives what is sound behind an lz4 frame that states its size and is damaged")
+  func afterDamage() throws {
+    let plain = [UInt8]("some value, some value, some value".utf8)
+    let packed = try plain.withUnsafeBytes { try Codec.compress($0, .lz4) }
+    // Flags: a content size of 80 bytes; its header's checksum, and a block that is none.
+    let damaged: [UInt8] = [0x04, 0x22, 0x4d, 0x18, 0x68, 0x40, 80, 0, 0, 0, 0, 0, 0, 0, 0]
+    for checksum in UInt8.min...UInt8.max {
+      let frame = damaged.dropLast() + [checksum, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]
+      _ = frame.withUnsafeBytes { try? Codec.decompress($0, .lz4, limit: 1000) }
+      let sound = try packed.withUnsafeBytes { try Codec.decompress($0, .lz4, limit: 1000) }
+      #expect(sound.bytes.elementsEqual(plain))
+    }
+  }
+
   @Test("refuses what is cut off, at every byte", arguments: codecs)
   func truncated(codec: CompressionType) throws {
     let input = Array("Kafka's log, in a directory. ".utf8) + (0..<200).map { UInt8(truncatingIfNeeded: $0 * 7) }
