@@ -161,7 +161,8 @@ struct PartitionVerifier {
     guard try fileSystem.status(files.offsetIndex) != nil else { return }
     let bytes = try fileSystem.contents(of: files.offsetIndex)
     guard let entries = IndexFile.offsets(bytes, logSize: .max) else {
-      return unreadableIndex(files.offsetIndex, isLast: isLast)
+      let message = "the entries are out of order, or the last is cut off"
+      return indexFault(files.offsetIndex, nil, message, nil, isRenewed: isLast)
     }
     for (number, entry) in entries.enumerated() {
       report.indexEntries += 1
@@ -169,11 +170,8 @@ struct PartitionVerifier {
       let position = Int64(number * OffsetIndexEntry.size)
       guard let last = seen.lastOffset[Int(entry.position)] else {
         let message = "the entry names position \(entry.position), where no batch begins"
-        if isLast, Int(entry.position) >= seen.endPosition {
-          noteIndex(files.offsetIndex, position, message, offset)
-        } else {
-          fault(files.offsetIndex, position, message, offset)
-        }
+        let isBeyond = Int(entry.position) >= seen.endPosition
+        indexFault(files.offsetIndex, position, message, offset, isRenewed: isLast && isBeyond)
         continue
       }
       if last != offset {
@@ -186,7 +184,8 @@ struct PartitionVerifier {
     guard try fileSystem.status(files.timeIndex) != nil else { return }
     let bytes = try fileSystem.contents(of: files.timeIndex)
     guard let entries = IndexFile.times(bytes) else {
-      return unreadableIndex(files.timeIndex, isLast: isLast)
+      let message = "the entries are out of order, or the last is cut off"
+      return indexFault(files.timeIndex, nil, message, nil, isRenewed: isLast)
     }
     for (number, entry) in entries.enumerated() {
       report.indexEntries += 1
@@ -195,11 +194,7 @@ struct PartitionVerifier {
       // Kafka names the last offset of the batch, or the offset of the record with the timestamp: both are in the log.
       guard offset < end else {
         let message = "the entry names offset \(offset), the log ends at \(end)"
-        if isLast {
-          noteIndex(files.timeIndex, position, message, offset)
-        } else {
-          fault(files.timeIndex, position, message, offset)
-        }
+        indexFault(files.timeIndex, position, message, offset, isRenewed: isLast)
         continue
       }
       if let largest = seen.maxTimestamp[offset], largest < entry.timestamp {
@@ -210,19 +205,18 @@ struct PartitionVerifier {
     }
   }
 
-  private mutating func unreadableIndex(_ path: String, isLast: Bool) {
-    let message = "the entries are out of order, or the last is cut off"
-    if isLast {
-      noteIndex(path, nil, message, nil)
-    } else {
-      fault(path, nil, message, nil)
-    }
-  }
-
   /// The indexes of the segment that is appended to are on the disk only once it is rolled. A power cut may leave them torn, or
-  /// keep them and take the end of the log: who opens or uses that next makes them anew.
-  private mutating func noteIndex(_ path: String, _ position: Int64?, _ message: String, _ offset: Int64?) {
-    note(path, position, message + "; it is made anew from the log", offset)
+  /// keep them and take the end of the log: that is a note.
+  ///
+  /// - Parameter isRenewed: whether who opens or uses the log next makes the index anew.
+  private mutating func indexFault(
+    _ path: String, _ position: Int64?, _ message: String, _ offset: Int64?, isRenewed: Bool
+  ) {
+    if isRenewed {
+      note(path, position, message + "; it is made anew from the log", offset)
+    } else {
+      fault(path, position, message, offset)
+    }
   }
 
   /// - Parameter isComplete: whether the index is said to have everything that the segment's markers say.
