@@ -95,9 +95,10 @@ package struct MetadataChange: Sendable {
   }
 
   package var isEmpty: Bool { offsets.isEmpty && transactions.isEmpty && expired.isEmpty }
-  /// Whether a single row is all there is to write.
-  fileprivate var isOneOffset: Bool {
-    offsets.count == 1 && offsets[0].offsets.count == 1 && transactions.isEmpty && expired.isEmpty
+  /// The offset of a single partition, where that is all there is to write.
+  fileprivate var onlyOffset: (group: String, CommittedPosition)? {
+    guard offsets.count == 1, offsets[0].offsets.count == 1, transactions.isEmpty, expired.isEmpty else { return nil }
+    return offsets[0].offsets.first.map { (offsets[0].group, ($0.key, $0.value)) }
   }
 }
 
@@ -106,7 +107,7 @@ extension MetadataStore {
   /// together, or not at all.
   package func write(_ change: MetadataChange) throws(EventLogError) {
     guard !change.isEmpty else { return }
-    if change.isOneOffset { return try writeRow { db in try save(change.offsets, db) } }
+    if let (group, position) = change.onlyOffset { return try commit(group, position) }
     try write { db in
       try save(change.offsets, db)
       for transaction in change.transactions { try save(transaction, db) }

@@ -1,9 +1,6 @@
 internal import MetadataStore
 internal import RecordFormat
 
-/// A position as it is committed.
-typealias CommittedPosition = (partition: PartitionID, offset: CommittedOffset)
-
 /// The partitions that a consumer has: found by name, and in the order in which polls look at them.
 ///
 /// Each has a slot that it keeps until the consumer has other partitions, so that a poll changes it in place and compares no
