@@ -131,7 +131,8 @@ package final class MetadataStore: Sendable {
     try Self.mapErrors(path) { try database.write(body) }
   }
 
-  /// One statement, which is a transaction of its own and saves what it takes to begin and end one. Durable when this returns.
+  /// Statements for one row, each a transaction of its own, which saves what it takes to begin and end one. Durable when this
+  /// returns.
   func writeRow(_ body: (Database) throws -> Void) throws(EventLogError) {
     try Self.mapErrors(path) { try database.writeWithoutTransaction(body) }
   }

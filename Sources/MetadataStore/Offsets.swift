@@ -43,10 +43,13 @@ extension MetadataStore {
     try write { db in try save(commits, db) }
   }
 
-  /// One offset, in a statement of its own where the group has committed one of that partition before. Durable when this
-  /// returns.
-  package func commit(_ group: String, _ position: CommittedPosition) throws(EventLogError) {
-    try writeRow { db in try save(group, position.partition, position.offset, db) }
+  /// Offsets of a group, each partition once.
+  package func commit(_ group: String, _ positions: [CommittedPosition]) throws(EventLogError) {
+    // One is a transaction of its own, which costs less than one around it.
+    guard positions.count == 1 else {
+      return try write { db in for (partition, offset) in positions { try save(group, partition, offset, db) } }
+    }
+    try writeRow { db in try save(group, positions[0].partition, positions[0].offset, db) }
   }
 
   func save(_ commits: [(group: String, offsets: [PartitionID: CommittedOffset])], _ db: Database) throws {

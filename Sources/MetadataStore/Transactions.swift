@@ -107,7 +107,7 @@ extension MetadataStore {
   /// together, or not at all.
   package func write(_ change: MetadataChange) throws(EventLogError) {
     guard !change.isEmpty else { return }
-    if let (group, position) = change.onlyOffset { return try commit(group, position) }
+    if let (group, position) = change.onlyOffset { return try commit(group, [position]) }
     try write { db in
       try save(change.offsets, db)
       for transaction in change.transactions { try save(transaction, db) }

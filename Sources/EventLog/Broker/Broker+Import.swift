@@ -48,7 +48,7 @@ extension Broker {
   private func makeRoom(for topicPartition: TopicPartition, id: TopicID?) throws(EventLogError) {
     let needed = topicPartition.partition + 1
     guard let topic = topicTable.find(topicPartition.topic) else {
-      let isTaken = id.map { id in topicTable.name(of: id) != nil } ?? true
+      let isTaken = id.map { id in topicTable.find(id) != nil } ?? true
       _ = try createTopic(topicPartition.topic, partitions: needed, configs: [:], id: isTaken ? nil : id)
       return
     }

@@ -2,11 +2,11 @@ internal import MetadataStore
 internal import RecordFormat
 internal import Synchronization
 
-/// The topics by name.
+/// The topics by name, and by id.
 final class TopicTable: Sendable {
   private struct State {
     var byName: [String: Topic] = [:]
-    var nameOfID: [TopicID: String] = [:]
+    var byID: [TopicID: Topic] = [:]
   }
 
   private let state: Mutex<State>
@@ -16,7 +16,7 @@ final class TopicTable: Sendable {
     state = Mutex(
       State(
         byName: Dictionary(uniqueKeysWithValues: topics.map { ($0.name, $0) }),
-        nameOfID: Dictionary(uniqueKeysWithValues: topics.map { ($0.id, $0.name) })))
+        byID: Dictionary(uniqueKeysWithValues: topics.map { ($0.id, $0) })))
   }
 
   /// Grows with every change, so that who keeps a topic at hand knows when to look again.
@@ -26,8 +26,8 @@ final class TopicTable: Sendable {
     state.withLock { $0.byName[name] }
   }
 
-  func name(of id: TopicID) -> String? {
-    state.withLock { $0.nameOfID[id] }
+  func find(_ id: TopicID) -> Topic? {
+    state.withLock { $0.byID[id] }
   }
 
   func all() -> [Topic] {
@@ -42,7 +42,7 @@ final class TopicTable: Sendable {
   func put(_ topic: Topic) {
     state.withLock { state in
       state.byName[topic.name] = topic
-      state.nameOfID[topic.id] = topic.name
+      state.byID[topic.id] = topic
     }
     changes.add(1, ordering: .acquiringAndReleasing)
   }
@@ -50,7 +50,7 @@ final class TopicTable: Sendable {
   func remove(_ topic: Topic) {
     state.withLock { state in
       state.byName[topic.name] = nil
-      state.nameOfID[topic.id] = nil
+      state.byID[topic.id] = nil
     }
     changes.add(1, ordering: .acquiringAndReleasing)
   }

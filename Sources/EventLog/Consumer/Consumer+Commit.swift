@@ -10,6 +10,7 @@ extension Consumer {
   ///   others may have read these records too; `rebalanceInProgress` where the group is dividing its partitions, so that a
   ///   poll has to come first; `fencedInstanceID`; `wakeup`; `readOnly`, `storageError`.
   public func commit() async throws {
+    if try commitAtOnce() { return }
     _ = try requireGroup()
     try state.withLock { state throws(EventLogError) in try requireOpen(state) }
     try await exclusively {

@@ -68,6 +68,19 @@ struct PartitionPositions {
     return true
   }
 
+  /// The positions, as they are committed; nil where one is not known, or there is none.
+  mutating func all(at now: Int64, _ topics: TopicTable) -> [CommittedPosition]? {
+    let ids = ids(topics)
+    guard !ids.isEmpty else { return nil }
+    var positions: [CommittedPosition] = []
+    positions.reserveCapacity(ids.count)
+    for (id, slot) in zip(ids, slots) {
+      guard let offset = slot.offset else { return nil }
+      positions.append((id, CommittedOffset(offset: offset, leaderEpoch: slot.leaderEpoch, committedAt: now)))
+    }
+    return positions
+  }
+
   mutating func moveToEnd(_ moved: [Int]) {
     guard order.count > 1 else { return }
     // Mostly these are the first ones.

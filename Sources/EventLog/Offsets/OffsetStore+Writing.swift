@@ -61,6 +61,35 @@ extension OffsetStore {
     }
   }
 
+  /// Writes offsets on this thread, where nobody else writes, the logs are on the disk so far, and the disk is quick.
+  ///
+  /// - Returns: false where it did nothing, because that is not so.
+  func commitAtOnce(_ group: String, _ positions: [CommittedPosition]) throws(EventLogError) -> Bool {
+    guard !isReadOnly, positions.allSatisfy({ unsyncedLog($0.partition, $0.offset.offset) == nil }) else {
+      return false
+    }
+    let begins = try state.withLock { state throws(EventLogError) -> Bool in
+      guard !state.isShutDown else { throw EventLogError.brokerClosed }
+      guard state.phase == .idle, state.lastWriteTook < Self.brief else { return false }
+      state.phase = .writing
+      state.overrule(group, positions.lazy.map(\.partition))
+      return true
+    }
+    guard begins else { return false }
+    let start = time.monotonicMilliseconds()
+    let result = Result { () throws(EventLogError) in try metadata.commit(group, positions) }
+    let took = time.monotonicMilliseconds() - start
+    state.withLock { state in
+      state.lastWriteTook = took
+      state.lastRoundTook = took
+      guard case .success = result else { return }
+      for (partition, offset) in positions { state.committed[group, default: [:]][partition] = offset }
+    }
+    if !endWriting() { writer.submit { self.writeAll() } }
+    try result.get()
+    return true
+  }
+
   /// Has offsets written, and blocks this thread until they are on the disk.
   func commitAndWait(_ group: String, _ offsets: [TopicPartition: OffsetAndMetadata]) throws(EventLogError) {
     let latch = Latch()
@@ -171,17 +200,16 @@ extension OffsetStore {
 
   /// The logs that are not on the disk up to the change's offsets, and up to where they are to be.
   private func unsyncedLogs(of change: MetadataChange) -> [(log: PartitionLog, offset: Int64)] {
-    change.offsets.flatMap(\.offsets).compactMap { id, offset in
-      guard let log = log(id) else { return nil }
-      // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
-      let needed = min(offset.offset, log.logEndOffset)
-      return log.durableOffset < needed ? (log, needed) : nil
-    }
+    change.offsets.flatMap(\.offsets).compactMap { id, offset in unsyncedLog(id, offset.offset) }
   }
 
-  private func log(_ id: PartitionID) -> PartitionLog? {
+  /// The log of a partition, where it is not on the disk up to `offset`, and up to where it is to be.
+  private func unsyncedLog(_ id: PartitionID, _ offset: Int64) -> (log: PartitionLog, offset: Int64)? {
     // What nobody has used has nothing to sync.
-    topics.name(of: id.topic).flatMap(topics.find)?.logIfUsed(id.partition)
+    guard let log = topics.find(id.topic)?.logIfUsed(id.partition) else { return nil }
+    // An offset beyond the end is allowed, as in Kafka; there is nothing more to sync for it.
+    let needed = min(offset, log.logEndOffset)
+    return log.durableOffset < needed ? (log, needed) : nil
   }
 
   // MARK: The end

@@ -74,7 +74,7 @@ final class OffsetStore: Sendable {
     let stored = state.withLock { $0.committed[group] ?? [:] }
     var result: [TopicPartition: OffsetAndMetadata] = [:]
     for (partition, offset) in stored {
-      guard let name = topics.name(of: partition.topic) else { continue }
+      guard let name = topics.find(partition.topic)?.name else { continue }
       result[TopicPartition(name, partition.partition)] = OffsetAndMetadata(
         offset.offset, leaderEpoch: offset.leaderEpoch, metadata: offset.metadata)
     }
@@ -103,7 +103,7 @@ final class OffsetStore: Sendable {
     let stored = try stored(offsets)
     var change = MetadataChange()
     change.offsets = [(group, stored)]
-    state.withLock { $0.overrule(group, stored) }
+    state.withLock { $0.overrule(group, stored.keys) }
     try write(change, awaitedBy: waiter, completion: completion)
   }
 
@@ -120,7 +120,7 @@ final class OffsetStore: Sendable {
   ) throws(EventLogError) -> WaitingCommit {
     let stored = try stored(offsets)
     let isJoined = state.withLock { state in
-      state.overrule(group, stored)
+      state.overrule(group, stored.keys)
       return waiting?.put(stored, isLast: state.pending.last?.waiting === waiting) ?? false
     }
     if isJoined, let waiting { return waiting }
@@ -264,7 +264,7 @@ final class OffsetStore: Sendable {
       case .some(.none), nil:
         let wanted = subscribed(group)
         expired = offsets.filter { id, offset in
-          now - offset.committedAt >= retention && !wanted.contains(topics.name(of: id.topic) ?? "")
+          now - offset.committedAt >= retention && !wanted.contains(topics.find(id.topic)?.name ?? "")
         }.map(\.key)
       }
       guard !expired.isEmpty else { continue }
@@ -294,9 +294,9 @@ final class OffsetStore: Sendable {
 
 extension OffsetStore.State {
   /// What is committed later wins, also over a transaction that ends after this.
-  fileprivate mutating func overrule(_ group: String, _ stored: [PartitionID: CommittedOffset]) {
+  mutating func overrule(_ group: String, _ partitions: some Sequence<PartitionID>) {
     guard !held.isEmpty, held[group] != nil else { return }
-    for id in stored.keys { held[group]?[id] = nil }
+    for id in partitions { held[group]?[id] = nil }
   }
 
   /// Has the commits go on no longer that these offsets, of the same group, come behind.

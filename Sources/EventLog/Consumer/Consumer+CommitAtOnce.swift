@@ -1,0 +1,42 @@
+internal import MetadataStore
+internal import SegmentStore
+
+extension Consumer {
+  /// The short way of a commit of the positions: on this thread, without what it takes to wait for another one, which on a quick
+  /// disk is as much as the rest but for the sync itself.
+  ///
+  /// - Returns: false where it did nothing, because there is more to do, something to wait for, or something to refuse.
+  /// - Throws: what the disk or the metadata store refuses.
+  func commitAtOnce() throws(EventLogError) -> Bool {
+    guard let group = configuration.group, interceptors == nil, !Task.isCancelled, tryExclusively() else {
+      return false
+    }
+    defer { endExclusively() }
+    guard !isWokenUp, let positions = positionsToCommit(group) else { return false }
+    commits.begin()
+    defer { commits.end() }
+    return try broker.offsets.commitAtOnce(group, positions)
+  }
+
+  /// The positions of all partitions; nil where the consumer may not commit now, or one of them is not known.
+  private func positionsToCommit(_ group: String) -> [CommittedPosition]? {
+    let now = broker.context.time.wallMilliseconds()
+    let topics = broker.topicTable
+    let found = state.withLock { state -> (positions: [CommittedPosition], member: String?, generation: Int32)? in
+      guard !state.isClosed, state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
+        let positions = state.positions.all(at: now, topics)
+      else { return nil }
+      state.hasUncommitted = true
+      guard state.subscription.ofGroup != nil else { return (positions, nil, -1) }
+      return (positions, state.membership.memberID ?? "", state.membership.generation)
+    }
+    guard let found else { return nil }
+    do throws(EventLogError) {
+      try broker.groups.validateCommit(
+        group, memberID: found.member, instanceID: configuration.groupInstanceID, generation: found.generation)
+    } catch {
+      return nil
+    }
+    return found.positions
+  }
+}
