@@ -8,7 +8,8 @@ internal import Synchronization
 /// calls are `FileSystem`'s: what they lead to is the caller's, and stays valid for the call.
 package final class FaultyFileSystem: FileSystem {
   package enum Call: Hashable, Sendable, CaseIterable {
-    case open, read, write, allocate, truncate, syncData, syncDirectory, map, rename, unlink, makeDirectory
+    case open, read, write, allocate, truncate, startWriteback, syncData, syncDirectory, map, rename, unlink
+    case makeDirectory
   }
 
   /// What becomes of a call.
@@ -32,6 +33,7 @@ package final class FaultyFileSystem: FileSystem {
     var faults: [Fault] = []
     var calls: [Call: Int] = [:]
     var room: (bytes: Int64, concerns: @Sendable (String) -> Bool)?
+    var openFiles = 0
     var powerIsCut = false
   }
 
@@ -87,6 +89,9 @@ package final class FaultyFileSystem: FileSystem {
 
   /// How many calls of a kind there were, with those that failed.
   package func count(_ call: Call) -> Int { state.withLock { $0.calls[call, default: 0] } }
+
+  /// How many files are open.
+  package var openFiles: Int { state.withLock { $0.openFiles } }
 
   private func check(_ call: Call, _ path: String, bytes: Int64 = 0) throws(EventLogError) {
     let effect = state.withLock { state -> Effect? in
@@ -171,11 +176,15 @@ package final class FaultyFileSystem: FileSystem {
   package func open(_ path: String, _ mode: OpenMode) throws(EventLogError) -> FileDescriptor {
     try check(.open, path)
     let file = try local.open(path, mode)
+    state.withLock { $0.openFiles += 1 }
     if mode == .create || mode == .createIfMissing { disk?.created(path, isNew: mode == .create) }
     return file
   }
 
-  package func close(_ file: FileDescriptor) { local.close(file) }
+  package func close(_ file: FileDescriptor) {
+    local.close(file)
+    state.withLock { $0.openFiles -= 1 }
+  }
 
   package func read(
     _ file: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64, path: String
@@ -215,7 +224,11 @@ package final class FaultyFileSystem: FileSystem {
     if let snapshot { disk?.synced(snapshot) }
   }
 
-  package func startWriteback(_ file: FileDescriptor) { if syncs { local.startWriteback(file) } }
+  package func startWriteback(_ file: FileDescriptor) {
+    // A hint, which fails nobody.
+    guard (try? check(.startWriteback, "")) != nil else { return }
+    if syncs { local.startWriteback(file) }
+  }
 
   package func syncDirectory(_ path: String) throws(EventLogError) {
     try check(.syncDirectory, path)

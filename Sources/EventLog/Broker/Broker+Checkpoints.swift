@@ -26,12 +26,16 @@ extension Broker {
   /// The same, of logs that were synced up to where they ended the last time. What the kernel wrote out by itself meanwhile
   /// costs no more than a look; without it a recovery would go over all that was ever written to the active segment.
   private func checkpointRegularly() {
-    for topic in topicTable.all() {
-      for (_, log) in topic.logsInUse {
-        do throws(EventLogError) { try log.flushSinceLastCheckpoint() } catch { context.warn(error) }
-      }
-    }
+    flush { log in log.isFlushDueAtCheckpoint() }
     do throws(EventLogError) { try checkpoint() } catch { context.warn(error) }
+  }
+
+  private func flush(where isDue: (PartitionLog) -> Bool) {
+    var logs: [PartitionLog] = []
+    for topic in topicTable.all() {
+      for (_, log) in topic.logsInUse where isDue(log) { logs.append(log) }
+    }
+    PartitionLog.syncInTurn(logs) { log throws(EventLogError) in try log.flush() }
   }
 
   func scheduleCheckpoint() {
@@ -56,11 +60,7 @@ extension Broker {
       context.syncThreads.submit {
         defer { ticking.end() }
         guard let broker = broker.value else { return }
-        for topic in broker.topicTable.all() {
-          for (_, log) in topic.logsInUse {
-            do throws(EventLogError) { try log.flushIfDue() } catch { context.warn(error) }
-          }
-        }
+        broker.flush(where: \.isFlushDue)
         broker.transactions.tidy()
         if isDue { broker.checkpointRegularly() }
       }

@@ -254,10 +254,8 @@ struct BrokerOpening {
       for (_, log) in topic.logsInUse where log.isRecovering { logs.append(log) }
     }
     guard !logs.isEmpty else { return }
-    context.syncThreads.submit { [logs, context] in
-      for log in logs {
-        do throws(EventLogError) { try log.syncRecovered() } catch { context.warn(error) }
-      }
+    context.syncThreads.submit { [logs] in
+      PartitionLog.syncInTurn(logs) { log throws(EventLogError) in try log.syncRecovered() }
     }
   }
 

@@ -136,26 +136,24 @@ extension PartitionLog {
     try waitUntilDurable(upTo: logEndOffset)
   }
 
-  /// Syncs where `flush.ms` has passed since the last time, and where something waits to be seen that nobody waits for:
-  /// batches of a transaction are to be on the disk when it ends, and not before.
-  package func flushIfDue() throws(EventLogError) {
+  /// Whether it is to be flushed because `flush.ms` has passed since the last time, or because something waits to be seen that
+  /// nobody waits for: batches of a transaction are to be on the disk when it ends, and not before.
+  package var isFlushDue: Bool {
     let now = context.time.monotonicMilliseconds()
-    let isDue = state.withLock { state in
+    return state.withLock { state in
       guard state.durableOffset < state.nextOffset else { return false }
       if state.firstUndurable != nil, !state.syncIsRunning { return true }
       return now - state.lastFlush >= state.configuration.flushMilliseconds
     }
-    if isDue { try flush() }
   }
 
-  /// Syncs what was there at the last call and is not on the disk yet, so that a recovery never has to go over more than what
-  /// was written between three of these calls.
-  package func flushSinceLastCheckpoint() throws(EventLogError) {
-    let isDue = state.withLock { state in
+  /// To be called at each checkpoint: whether something that was there at the last one is not on the disk yet. Who flushes then
+  /// leaves a recovery no more to go over than what was written between three checkpoints.
+  package func isFlushDueAtCheckpoint() -> Bool {
+    state.withLock { state in
       defer { state.endAtCheckpoint = state.nextOffset }
       return state.durableOffset < state.endAtCheckpoint && state.failure == nil
     }
-    if isDue { try flush() }
   }
 
   /// Has a sync thread begin. Called under the lock.

@@ -1,0 +1,117 @@
+@testable import EventLog
+import EventLogTesting
+import Foundation
+import SegmentStore
+import Synchronization
+import Testing
+
+/// What a commit of the positions has to keep to that its own thread writes, past those that wait.
+@Suite("A commit that its caller writes")
+struct CommitAtOnceTests {
+  private static let t0 = TopicPartition("t", 0)
+
+  private func open(_ directory: TemporaryDirectory, values: Int) throws -> (Broker, Consumer) {
+    let broker = try Broker.open(directory.path)
+    try broker.admin.createTopic("t", partitions: 1)
+    let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    for value in 0..<values { try producer.append(ProducerRecord(topic: "t", value: "\(value)")) }
+    var configuration = ConsumerConfiguration()
+    configuration.group = "g"
+    configuration.enableAutoCommit = false
+    configuration.autoOffsetReset = .earliest
+    configuration.maxPollRecords = 1
+    let consumer = try broker.consumer(configuration)
+    try consumer.assign([Self.t0])
+    return (broker, consumer)
+  }
+
+  private func durableOffset(_ broker: Broker) -> Int64? {
+    broker.topicTable.find("t")?.logIfUsed(0)?.durableOffset
+  }
+
+  @Test("has its log on the disk so far, then is there for all to see, and at the next opening")
+  func kept() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 3)
+    #expect(durableOffset(broker) == 0)
+    for offset in 1...3 as ClosedRange<Int64> {
+      #expect(try await consumer.poll(timeout: .zero).count == 1)
+      try await consumer.commit()
+      #expect(try #require(durableOffset(broker)) >= offset)
+      #expect(broker.offsets.committed("g", Self.t0)?.offset == offset)
+    }
+    try broker.close()
+    let again = try Broker.open(directory.path)
+    #expect(again.offsets.committed("g", Self.t0)?.offset == 3)
+    try again.close()
+  }
+
+  @Test("comes behind those that wait to be written, and is not overwritten by them")
+  func order() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 2)
+    // Two, of which the second waits for a moment.
+    for _ in 0..<2 { try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) }
+    for _ in 0..<2 { #expect(try await consumer.poll(timeout: .zero).count == 1) }
+    try await consumer.commit()
+    try broker.close()
+    let again = try Broker.open(directory.path)
+    #expect(again.offsets.committed("g", Self.t0)?.offset == 2)
+    try again.close()
+  }
+
+  @Test("is not undone by a transaction that was begun before it")
+  func transaction() async throws {
+    try await withTestBroker { broker in
+      try await broker.produce("t", values: ["a", "b"])
+      let producer = try await broker.transactionalProducer("x")
+      try producer.beginTransaction()
+      try producer.sendOffsets([Self.t0: OffsetAndMetadata(1)], to: ConsumerGroupMetadata(group: "g"))
+      var configuration = ConsumerConfiguration()
+      configuration.group = "g"
+      configuration.autoOffsetReset = .earliest
+      let consumer = try broker.consumer(configuration)
+      try consumer.assign([Self.t0])
+      #expect(try await consumer.poll(timeout: .zero).count == 2)
+      try await consumer.commit()
+      try await producer.commitTransaction()
+      try broker.expectCommitted(by: "g", [Self.t0: 2])
+      try await consumer.close()
+    }
+  }
+
+  @Test("tells what became of those before it")
+  func callbacks() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 1)
+    let told = Mutex(0)
+    try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) { _ in told.withLock { $0 += 1 } }
+    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    #expect(try await consumer.poll(timeout: .zero).count == 1)
+    #expect(told.withLock { $0 } == 1)
+    try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) { _ in told.withLock { $0 += 1 } }
+    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    try await consumer.commit()
+    #expect(told.withLock { $0 } == 2)
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    try broker.close()
+  }
+
+  @Test("gives the metadata store's error, and what was committed before stays")
+  func failure() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 2)
+    #expect(try await consumer.poll(timeout: .zero).count == 1)
+    try await consumer.commit()
+    #expect(try await consumer.poll(timeout: .zero).count == 1)
+    // The log is on the disk, so that nothing but the row is left to write.
+    try broker.topicTable.find("t")?.logIfUsed(0)?.flush()
+    try broker.metadata.close()
+    for _ in 0..<2 {
+      await #expect(throws: EventLogError.self) { try await consumer.commit() }
+      #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    }
+    #expect(broker.offsets.isIdle)
+    try? broker.close()
+  }
+}
