@@ -35,7 +35,7 @@ extension Broker {
     for topic in topicTable.all() {
       for (_, log) in topic.logsInUse where isDue(log) { logs.append(log) }
     }
-    PartitionLog.syncInTurn(logs) { log throws(EventLogError) in try log.flush() }
+    PartitionLog.flushInTurn(logs)
   }
 
   func scheduleCheckpoint() {

@@ -213,6 +213,7 @@ public final class Broker: Sendable {
     }
     let threads = configuration.recoveryThreads(on: context.fileSystem)
     _ = Parallel.map(logs.count, threads: threads) { [logs] index in logs[index].log.prepareToClose() }
+    PartitionLog.syncMetadata(of: logs.map(\.log))
     let closed = Parallel.map(logs.count, threads: threads) { [logs] index in
       Result { () throws(EventLogError) in try logs[index].log.close() }
     }

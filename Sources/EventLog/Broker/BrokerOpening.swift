@@ -254,9 +254,7 @@ struct BrokerOpening {
       for (_, log) in topic.logsInUse where log.isRecovering { logs.append(log) }
     }
     guard !logs.isEmpty else { return }
-    context.syncThreads.submit { [logs] in
-      PartitionLog.syncInTurn(logs) { log throws(EventLogError) in try log.syncRecovered() }
-    }
+    context.syncThreads.submit { [logs] in PartitionLog.syncRecoveredInTurn(logs) }
   }
 
   private func warnOfUnknownDirectories(_ names: [String], _ topics: [Topic]) {

@@ -26,7 +26,6 @@ extension Consumer {
       guard !state.isClosed, state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
         let positions = state.positions.all(at: now, topics)
       else { return nil }
-      state.hasUncommitted = true
       guard state.subscription.ofGroup != nil else { return (positions, nil, -1) }
       return (positions, state.membership.memberID ?? "", state.membership.generation)
     }

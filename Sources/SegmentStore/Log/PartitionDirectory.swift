@@ -32,7 +32,7 @@ package enum PartitionDirectory {
     }
     if preparation.madeDirectory { try fileSystem.makeDirectory(path) }
     let metadata = PartitionMetadataFile(topicID: topicID)
-    let metadataPath = path + "/" + PartitionMetadataFile.name
+    let metadataPath = metadataPath(path)
     // A power cut may have left the file empty, or the beginning of it. The metadata store knows the id; a different one is
     // another matter.
     let text = try? text(metadataPath, fileSystem)
@@ -51,9 +51,11 @@ package enum PartitionDirectory {
     return preparation
   }
 
+  static func metadataPath(_ path: String) -> String { path + "/" + PartitionMetadataFile.name }
+
   /// Makes `partition.metadata` durable.
   static func syncMetadata(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) {
-    let metadataPath = path + "/" + PartitionMetadataFile.name
+    let metadataPath = metadataPath(path)
     let file = try fileSystem.open(metadataPath, .read)
     defer { fileSystem.close(file) }
     try fileSystem.syncData(file, path: metadataPath)

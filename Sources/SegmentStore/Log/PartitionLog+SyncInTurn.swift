@@ -1,35 +1,48 @@
-package import RecordFormat
+internal import RecordFormat
+
+// Syncs of logs that may be thousands: one after the other, with several of them on their way to the disk at once.
 
 extension PartitionLog {
-  /// Enough that one commit of the file system's journal serves many logs; so few that the first has not long to wait, and that
-  /// their descriptors are spared.
-  private static let logsWrittenOutAtOnce = 64
+  /// Makes everything durable that was appended to these logs before this call. What fails is warned of.
+  package static func flushInTurn(_ logs: [PartitionLog]) {
+    syncInTurn(logs) { log throws(EventLogError) in try log.flush() }
+  }
 
-  /// Syncs logs, which may be thousands, one after the other. Before, the system is told of several of them what is going to be
-  /// asked of it: a journaling file system then commits once for many. What fails is warned of.
-  package static func syncInTurn(_ logs: [PartitionLog], _ sync: (PartitionLog) throws(EventLogError) -> Void) {
-    for start in stride(from: 0, to: logs.count, by: logsWrittenOutAtOnce) {
-      let next = logs[start..<min(start + logsWrittenOutAtOnce, logs.count)]
-      let files = next.count > 1 ? next.map { ($0, $0.startWriteback()) } : []
-      for log in next {
-        do throws(EventLogError) { try sync(log) } catch { log.context.warn(error) }
-      }
-      for case (let log, let file?) in files { log.context.fileSystem.close(file) }
+  /// Makes durable what a recovery of these logs found, so that it can be seen. What fails is warned of.
+  package static func syncRecoveredInTurn(_ logs: [PartitionLog]) {
+    syncInTurn(logs) { log throws(EventLogError) in try log.syncRecovered() }
+  }
+
+  private static func syncInTurn(_ logs: [PartitionLog], _ sync: (PartitionLog) throws(EventLogError) -> Void) {
+    guard let context = logs.first?.context else { return }
+    context.fileSystem.syncInTurn(logs) { log in
+      logs.count > 1 ? log.openUnsyncedFile() : nil
+    } sync: { log, _ in
+      do throws(EventLogError) { try sync(log) } catch { context.warn(error) }
     }
   }
 
-  /// Has the system begin to write out what the next sync would have to wait for.
-  ///
-  /// - Returns: what has to stay open until that sync: a file that nobody holds the system may forget, and with it that it could
-  ///   not be written. Nil where there is nothing to write.
-  private func startWriteback() -> FileDescriptor? {
+  /// The active segment's file, where the next sync has something to write out. What keeps it from being opened that sync tells.
+  private func openUnsyncedFile() -> FileDescriptor? {
     let path = state.withLock { state -> String? in
       guard !state.isClosed, state.failure == nil, state.active.position > state.active.synced else { return nil }
       return state.active.path
     }
-    // What keeps it from being opened is told by the sync.
-    guard let path, let file = try? context.fileSystem.open(path, .read) else { return nil }
-    context.fileSystem.startWriteback(file)
-    return file
+    return path.flatMap { try? context.fileSystem.open($0, .read) }
+  }
+
+  /// Makes `partition.metadata` of logs durable that are about to be closed. Where it fails, `close` tries again and says why.
+  package static func syncMetadata(of logs: [PartitionLog]) {
+    guard let fileSystem = logs.first?.context.fileSystem else { return }
+    let unsynced = logs.filter { log in
+      log.state.withLock { !$0.isClosed && $0.failure == nil && $0.hasUnsyncedMetadata }
+    }
+    fileSystem.syncInTurn(unsynced) { log in
+      try? fileSystem.open(PartitionDirectory.metadataPath(log.directory), .read)
+    } sync: { log, file in
+      guard let file, (try? fileSystem.syncData(file, path: PartitionDirectory.metadataPath(log.directory))) != nil
+      else { return }
+      log.state.withLock { $0.hasUnsyncedMetadata = false }
+    }
   }
 }

@@ -10,7 +10,9 @@ import Testing
 struct CommitAtOnceTests {
   private static let t0 = TopicPartition("t", 0)
 
-  private func open(_ directory: TemporaryDirectory, values: Int) throws -> (Broker, Consumer) {
+  private func open(
+    _ directory: TemporaryDirectory, values: Int, maxPollRecords: Int = 1
+  ) throws -> (Broker, Consumer) {
     let broker = try Broker.open(directory.path)
     try broker.admin.createTopic("t", partitions: 1)
     let producer = try broker.producer(ProducerConfiguration(acks: .leader))
@@ -19,7 +21,7 @@ struct CommitAtOnceTests {
     configuration.group = "g"
     configuration.enableAutoCommit = false
     configuration.autoOffsetReset = .earliest
-    configuration.maxPollRecords = 1
+    configuration.maxPollRecords = maxPollRecords
     let consumer = try broker.consumer(configuration)
     try consumer.assign([Self.t0])
     return (broker, consumer)
@@ -50,14 +52,31 @@ struct CommitAtOnceTests {
   func order() async throws {
     let directory = try TemporaryDirectory()
     let (broker, consumer) = try open(directory, values: 2)
-    // Two, of which the second waits for a moment.
-    for _ in 0..<2 { try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) }
+    // As after one of many, when the next ones are given a moment to become more.
+    broker.offsets.state.withLock { $0.phase = .paused }
+    try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)])
+    #expect(broker.offsets.state.withLock { $0.pending.count } == 1)
     for _ in 0..<2 { #expect(try await consumer.poll(timeout: .zero).count == 1) }
     try await consumer.commit()
     try broker.close()
     let again = try Broker.open(directory.path)
     #expect(again.offsets.committed("g", Self.t0)?.offset == 2)
     try again.close()
+  }
+
+  @Test("within a loop is of what the loop was given, and not of what the poll before it returned")
+  func loop() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 3, maxPollRecords: 3)
+    var offset: Int64 = 0
+    for try await record in consumer.records {
+      #expect(record.offset == offset)
+      offset += 1
+      try await consumer.commit()
+      #expect(broker.offsets.committed("g", Self.t0)?.offset == offset)
+      if offset == 3 { break }
+    }
+    try broker.close()
   }
 
   @Test("is not undone by a transaction that was begun before it")
