@@ -73,10 +73,12 @@ extension Consumer {
   /// The short way of a commit of which nobody is told, where the one before it still waits to be written: puts the positions
   /// into that. False where there is more to do, or something to refuse.
   private func putIntoWaitingCommit() -> Bool {
+    // Not under the lock: this may be the loop's last reference.
+    guard state.withLock({ $0.loop }) == nil else { return false }
     let now = broker.context.time.wallMilliseconds()
     return state.withLock { state -> Bool in
       guard let waiting = state.waitingCommit, waiting.groups == broker.groups.version, !state.isClosed,
-        state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
+        state.callbacks.isEmpty, !state.membership.isJoining,
         waiting.generation == state.membership.generation, waiting.member == state.membership.memberID
       else { return false }
       let version = broker.topicTable.version

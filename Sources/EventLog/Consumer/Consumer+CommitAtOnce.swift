@@ -6,15 +6,13 @@ extension Consumer {
   /// disk is as much as the rest but for the sync itself.
   ///
   /// - Returns: false where it did nothing, because there is more to do, something to wait for, or something to refuse.
-  /// - Throws: what the disk or the metadata store refuses.
+  /// - Throws: `illegalState` once the broker is closed; what the metadata store refuses.
   func commitAtOnce() throws(EventLogError) -> Bool {
     guard let group = configuration.group, interceptors == nil, !Task.isCancelled, tryExclusively() else {
       return false
     }
     defer { endExclusively() }
     guard !isWokenUp, let positions = positionsToCommit(group) else { return false }
-    commits.begin()
-    defer { commits.end() }
     return try broker.offsets.commitAtOnce(group, positions)
   }
 
@@ -22,8 +20,10 @@ extension Consumer {
   private func positionsToCommit(_ group: String) -> [CommittedPosition]? {
     let now = broker.context.time.wallMilliseconds()
     let topics = broker.topicTable
+    // Not under the lock: this may be the loop's last reference.
+    guard state.withLock({ $0.loop }) == nil else { return nil }
     let found = state.withLock { state -> (positions: [CommittedPosition], member: String?, generation: Int32)? in
-      guard !state.isClosed, state.callbacks.isEmpty, state.loop == nil, !state.membership.isJoining,
+      guard !state.isClosed, state.callbacks.isEmpty, !state.membership.isJoining,
         let positions = state.positions.all(at: now, topics)
       else { return nil }
       guard state.subscription.ofGroup != nil else { return (positions, nil, -1) }

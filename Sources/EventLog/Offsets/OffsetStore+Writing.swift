@@ -76,17 +76,12 @@ extension OffsetStore {
       return true
     }
     guard begins else { return false }
-    let start = time.monotonicMilliseconds()
-    let result = Result { () throws(EventLogError) in try metadata.commit(group, positions) }
-    let took = time.monotonicMilliseconds() - start
-    state.withLock { state in
-      state.lastWriteTook = took
-      state.lastRoundTook = took
-      guard case .success = result else { return }
+    defer { if !endWriting() { writer.submit { self.writeAll() } } }
+    try change(since: nil) { () throws(EventLogError) in
+      try metadata.commit(group, positions)
+    } inMemory: { state in
       for (partition, offset) in positions { state.committed[group, default: [:]][partition] = offset }
     }
-    if !endWriting() { writer.submit { self.writeAll() } }
-    try result.get()
     return true
   }
 
@@ -179,23 +174,38 @@ extension OffsetStore {
         failures.append(error)
       }
     }
-    let start = time.monotonicMilliseconds()
     var failure: EventLogError?
     do throws(EventLogError) {
-      try metadata.write(all)
-      if !generations.isEmpty { try metadata.save(generations) }
+      try change(since: begin) { () throws(EventLogError) in
+        try metadata.write(all)
+        if !generations.isEmpty { try metadata.save(generations) }
+      } inMemory: { state in
+        for (group, offsets) in all.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
+      }
     } catch {
       failure = error
     }
-    let end = time.monotonicMilliseconds()
-    state.withLock { state in
-      state.lastWriteTook = end - start
-      state.lastRoundTook = end - begin
-      guard failure == nil else { return }
-      for (group, offsets) in all.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
-    }
     // In the order of the calls, also where one in the middle failed.
     for (commit, error) in zip(batch, failures) { commit.completion(error ?? failure) }
+  }
+
+  /// Changes rows and, where that succeeded, what is in memory of them; notes how long it took.
+  ///
+  /// - Parameter begin: when what has to come before it was begun; nil where that is nothing.
+  private func change(
+    since begin: Int64?, rows change: () throws(EventLogError) -> Void, inMemory: (inout State) -> Void
+  ) throws(EventLogError) {
+    try rows.withLock { _ throws(EventLogError) in
+      let start = time.monotonicMilliseconds()
+      let result = Result { () throws(EventLogError) in try change() }
+      let end = time.monotonicMilliseconds()
+      state.withLock { state in
+        state.lastWriteTook = end - start
+        state.lastRoundTook = end - (begin ?? start)
+        if case .success = result { inMemory(&state) }
+      }
+      try result.get()
+    }
   }
 
   /// The logs that are not on the disk up to the change's offsets, and up to where they are to be.

@@ -46,6 +46,9 @@ final class OffsetStore: Sendable {
   }
 
   let state: Mutex<State>
+  /// Held while rows are changed and, then, what is in memory of them: who deletes or forgets rows does so before a commit or
+  /// after it, and not in its middle.
+  let rows = Mutex<Void>(())
   let metadata: MetadataStore
   let topics: TopicTable
   let timekeeper: Timekeeper
@@ -233,11 +236,17 @@ final class OffsetStore: Sendable {
     let ids = partitions.compactMap { partition in
       topics.find(partition.topic).map { PartitionID($0.id, partition.partition) }
     }
-    try metadata.deleteOffsets(of: group, ids)
-    state.withLock { state in for id in ids { state.committed[group]?[id] = nil } }
+    try rows.withLock { _ throws(EventLogError) in
+      try metadata.deleteOffsets(of: group, ids)
+      state.withLock { state in for id in ids { state.committed[group]?[id] = nil } }
+    }
   }
 
   func deleteGroup(_ group: String) throws(EventLogError) {
+    try rows.withLock { _ throws(EventLogError) in try removeGroup(group) }
+  }
+
+  private func removeGroup(_ group: String) throws(EventLogError) {
     try metadata.deleteGroup(group)
     state.withLock { state in
       state.committed[group] = nil
@@ -268,16 +277,19 @@ final class OffsetStore: Sendable {
         }.map(\.key)
       }
       guard !expired.isEmpty else { continue }
-      let isAll = state.withLock { state in
-        // What was committed anew meanwhile stays.
-        expired.removeAll { state.committed[group]?[$0] != offsets[$0] }
-        for id in expired { state.committed[group]?[id] = nil }
-        return state.committed[group]?.isEmpty ?? true
+      let isGone = try rows.withLock { _ throws(EventLogError) -> Bool in
+        let isAll = state.withLock { state in
+          // What was committed anew meanwhile stays.
+          expired.removeAll { state.committed[group]?[$0] != offsets[$0] }
+          for id in expired { state.committed[group]?[id] = nil }
+          return state.committed[group]?.isEmpty ?? true
+        }
+        try metadata.deleteOffsets(of: group, expired)
+        guard isAll, emptiedAt[group] != .some(.none) else { return false }
+        try removeGroup(group)
+        return true
       }
-      try metadata.deleteOffsets(of: group, expired)
-      guard isAll, emptiedAt[group] != .some(.none) else { continue }
-      try deleteGroup(group)
-      gone.append(group)
+      if isGone { gone.append(group) }
     }
     return gone
   }

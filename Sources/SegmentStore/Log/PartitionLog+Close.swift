@@ -91,9 +91,9 @@ extension PartitionLog {
     do throws(EventLogError) {
       try state.withLock { state throws(EventLogError) in try trimActiveSegment(&state) }
       try syncForClosing()
-      if state.withLock({ $0.hasUnsyncedMetadata }) {
-        try PartitionDirectory.syncMetadata(directory, context.fileSystem)
-      }
+      let (isMetadataUnsynced, failure) = state.withLock { ($0.hasUnsyncedMetadata, $0.metadataFailure) }
+      if let failure { throw failure }
+      if isMetadataUnsynced { try PartitionDirectory.syncMetadata(directory, context.fileSystem) }
       state.withLock { state in writeSnapshot(&state) }
     } catch {
       throw error.at(topicPartition)

@@ -122,15 +122,6 @@ extension PartitionLog {
     recoveredEnd.store(.min, ordering: .relaxed)
   }
 
-  /// The same, unless the log is closed or its files are given up meanwhile.
-  package func syncRecovered() throws(EventLogError) {
-    do throws(EventLogError) {
-      try waitUntilRecovered()
-    } catch {
-      guard state.withLock({ $0.isClosed }) else { throw error }
-    }
-  }
-
   /// Makes everything durable that was appended before this call.
   package func flush() throws(EventLogError) {
     try waitUntilDurable(upTo: logEndOffset)

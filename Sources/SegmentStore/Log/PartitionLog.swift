@@ -75,6 +75,8 @@ package final class PartitionLog: Sendable {
     var rolled: [RolledSegment] = []
     /// Whether `partition.metadata` was written and not synced.
     var hasUnsyncedMetadata = false
+    /// Why a sync of it failed.
+    var metadataFailure: EventLogError?
     /// Whether a file or directory was made whose name is not on the disk yet.
     var hasNewNames: Bool
     var syncIsRunning = false

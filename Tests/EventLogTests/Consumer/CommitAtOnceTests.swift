@@ -32,21 +32,85 @@ struct CommitAtOnceTests {
     broker.topicTable.find("t")?.logIfUsed(0)?.durableOffset
   }
 
-  @Test("has its log on the disk so far, then is there for all to see, and at the next opening")
+  /// Whether the caller has written the commit, on a disk that is quick.
+  private func commitAtOnce(_ consumer: Consumer, _ broker: Broker) throws -> Bool {
+    broker.offsets.state.withLock { $0.lastWriteTook = 0 }
+    return try consumer.commitAtOnce()
+  }
+
+  @Test("is there for all to see, and at the next opening")
   func kept() async throws {
     let directory = try TemporaryDirectory()
-    let (broker, consumer) = try open(directory, values: 3, isDurable: false)
-    #expect(durableOffset(broker) == 0)
+    let (broker, consumer) = try open(directory, values: 3)
     for offset in 1...3 as ClosedRange<Int64> {
       #expect(try await consumer.poll(timeout: .zero).count == 1)
-      try await consumer.commit()
-      #expect(try #require(durableOffset(broker)) >= offset)
+      #expect(try commitAtOnce(consumer, broker))
       #expect(broker.offsets.committed("g", Self.t0)?.offset == offset)
+      #expect(broker.offsets.isIdle)
     }
     try broker.close()
     let again = try Broker.open(directory.path)
     #expect(again.offsets.committed("g", Self.t0)?.offset == 3)
     try again.close()
+  }
+
+  @Test("is not, where its log is not on the disk so far: that comes first")
+  func durable() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 1, isDurable: false)
+    #expect(try await consumer.poll(timeout: .zero).count == 1)
+    #expect(durableOffset(broker) == 0)
+    #expect(try !commitAtOnce(consumer, broker))
+    #expect(broker.offsets.committed("g", Self.t0) == nil)
+    try await consumer.commit()
+    #expect(durableOffset(broker) == 1)
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    try broker.close()
+  }
+
+  @Test("is not, where the disk is slow, the consumer is in use or woken, or a position is not known")
+  func somethingElse() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 1)
+    #expect(try !commitAtOnce(consumer, broker))
+    #expect(try await consumer.poll(timeout: .zero).count == 1)
+    broker.offsets.state.withLock { $0.lastWriteTook = 2 }
+    #expect(try !consumer.commitAtOnce())
+    try consumer.beginExclusively()
+    #expect(try !commitAtOnce(consumer, broker))
+    consumer.endExclusively()
+    consumer.wakeup()
+    #expect(try !commitAtOnce(consumer, broker))
+    await #expect(throws: EventLogError.self) { try await consumer.commit() }
+    #expect(try commitAtOnce(consumer, broker))
+    try consumer.seekToBeginning()
+    #expect(try !commitAtOnce(consumer, broker))
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    try broker.admin.deleteTopic("t")
+    #expect(try !commitAtOnce(consumer, broker))
+    try broker.close()
+    #expect(try !commitAtOnce(consumer, broker))
+  }
+
+  @Test("is a member's, as long as the group knows it")
+  func member() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, other) = try open(directory, values: 2)
+    try await other.close()
+    var configuration = ConsumerConfiguration()
+    configuration.group = "g"
+    configuration.autoOffsetReset = .earliest
+    let consumer = try broker.consumer(configuration)
+    try consumer.subscribe(["t"])
+    #expect(try await consumer.poll(timeout: .zero).count == 2)
+    // The group's generation is on the disk too.
+    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    #expect(try commitAtOnce(consumer, broker))
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 2)
+    broker.groups.leave("g", try #require(consumer.memberID), instanceID: nil)
+    #expect(try !commitAtOnce(consumer, broker))
+    await #expect(throws: EventLogError.self) { try await consumer.commit() }
+    try broker.close()
   }
 
   @Test("comes behind those that wait to be written, and is not overwritten by them")
@@ -58,6 +122,7 @@ struct CommitAtOnceTests {
     try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)])
     #expect(broker.offsets.state.withLock { $0.pending.count } == 1)
     for _ in 0..<2 { #expect(try await consumer.poll(timeout: .zero).count == 1) }
+    #expect(try !commitAtOnce(consumer, broker))
     try await consumer.commit()
     try broker.close()
     let again = try Broker.open(directory.path)
@@ -73,6 +138,7 @@ struct CommitAtOnceTests {
     for try await record in consumer.records {
       #expect(record.offset == offset)
       offset += 1
+      #expect(try !commitAtOnce(consumer, broker))
       try await consumer.commit()
       #expect(broker.offsets.committed("g", Self.t0)?.offset == offset)
       if offset == 3 { break }
@@ -82,22 +148,20 @@ struct CommitAtOnceTests {
 
   @Test("is not undone by a transaction that was begun before it")
   func transaction() async throws {
-    try await withTestBroker { broker in
-      try await broker.produce("t", values: ["a", "b"])
-      let producer = try await broker.transactionalProducer("x")
-      try producer.beginTransaction()
-      try producer.sendOffsets([Self.t0: OffsetAndMetadata(1)], to: ConsumerGroupMetadata(group: "g"))
-      var configuration = ConsumerConfiguration()
-      configuration.group = "g"
-      configuration.autoOffsetReset = .earliest
-      let consumer = try broker.consumer(configuration)
-      try consumer.assign([Self.t0])
-      #expect(try await consumer.poll(timeout: .zero).count == 2)
-      try await consumer.commit()
-      try await producer.commitTransaction()
-      try broker.expectCommitted(by: "g", [Self.t0: 2])
-      try await consumer.close()
-    }
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, values: 1)
+    var configuration = ProducerConfiguration()
+    configuration.transactionalID = "x"
+    let producer = try broker.producer(configuration)
+    try await producer.initTransactions()
+    try producer.beginTransaction()
+    try producer.sendOffsets([Self.t0: OffsetAndMetadata(0)], to: ConsumerGroupMetadata(group: "g"))
+    #expect(try await consumer.poll(timeout: .zero).count == 1)
+    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    #expect(try commitAtOnce(consumer, broker))
+    try await producer.commitTransaction()
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    try broker.close()
   }
 
   @Test("tells what became of those before it")
@@ -111,6 +175,7 @@ struct CommitAtOnceTests {
     #expect(told.withLock { $0 } == 1)
     try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) { _ in told.withLock { $0 += 1 } }
     await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    #expect(try !commitAtOnce(consumer, broker))
     try await consumer.commit()
     #expect(told.withLock { $0 } == 2)
     #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
@@ -122,14 +187,14 @@ struct CommitAtOnceTests {
     let directory = try TemporaryDirectory()
     let (broker, consumer) = try open(directory, values: 2)
     #expect(try await consumer.poll(timeout: .zero).count == 1)
-    try await consumer.commit()
+    #expect(try commitAtOnce(consumer, broker))
     #expect(try await consumer.poll(timeout: .zero).count == 1)
     try broker.metadata.close()
     for _ in 0..<2 {
-      await #expect(throws: EventLogError.self) { try await consumer.commit() }
+      #expect(throws: EventLogError.self) { try commitAtOnce(consumer, broker) }
       #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
     }
     #expect(broker.offsets.isIdle)
-    try? broker.close()
+    #expect(throws: EventLogError.self) { try broker.close() }
   }
 }

@@ -47,7 +47,7 @@ struct LongTailTests {
     #expect(log.highWatermark == synced)
     #expect(log.checkpoint.recoveryPoint == synced)
     faults.heal()
-    try log.syncRecovered()
+    try log.waitUntilRecovered()
     #expect(!log.isRecovering)
     #expect(log.highWatermark == count)
     #expect(log.checkpoint.recoveryPoint == count)
@@ -79,7 +79,7 @@ struct LongTailTests {
     log.abandon(EventLogError(.illegalState, "no power"))
     try faults.restorePower()
     let again = try test.open()
-    try again.syncRecovered()
+    try again.waitUntilRecovered()
     let values = try again.values()
     #expect(values.count == Int(again.logEndOffset))
     #expect(again.logEndOffset >= count)
@@ -104,7 +104,7 @@ struct LongTailTests {
     }
     #expect((1..<100).contains(waited))
     #expect(try log.values().isEmpty)
-    try log.syncRecovered()
+    try log.waitUntilRecovered()
     #expect(try log.values() == [0: "short"])
     _ = try log.close()
   }
@@ -119,7 +119,7 @@ struct LongTailTests {
     try #require(log.isRecovering)
     let gate = Gate()
     faults.arm(.syncData, after: 0, times: nil, with: .hold(gate)) { $0.hasSuffix(".log") }
-    let sync = Thread { try? log.syncRecovered() }
+    let sync = Thread { try? log.waitUntilRecovered() }
     let reached = DispatchSemaphore(value: 0)
     gate.whenReached { reached.signal() }
     sync.start()
