@@ -28,11 +28,15 @@ extension PartitionLog {
     }
   }
 
-  /// The active segment's file, where the next sync has something to write out.
+  /// What is small beside what a commit of the journal takes. Where there is more, several at once would only keep the first of
+  /// them, for which somebody may wait, from being there soon.
+  private static let fewBytes = 64 << 10
+
+  /// The active segment's file, where the next sync has something to write out, and not much.
   private func openUnsyncedFile() throws(EventLogError) -> FileDescriptor? {
     let path = state.withLock { state -> String? in
-      guard !state.isClosed, state.failure == nil, state.active.position > state.active.synced else { return nil }
-      return state.active.path
+      let bytes = state.active.position - state.active.synced
+      return state.isClosed || state.failure != nil || bytes == 0 || bytes > Self.fewBytes ? nil : state.active.path
     }
     guard let path else { return nil }
     return try context.fileSystem.open(path, .read)

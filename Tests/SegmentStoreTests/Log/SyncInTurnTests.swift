@@ -56,6 +56,16 @@ struct SyncInTurnTests {
     #expect(logs.map(\.durableOffset) == [2, 1, 1, 0])
   }
 
+  @Test("go to the disk each when it is its turn where there is much to write")
+  func large() throws {
+    let (_, logs) = try open(3)
+    for log in logs { try log.append("value") }
+    try logs[1].append(String(repeating: "x", count: 70_000))
+    PartitionLog.flushInTurn(logs)
+    #expect(files.count(.startWriteback) == 2)
+    #expect(logs.map(\.durableOffset) == [1, 2, 1])
+  }
+
   @Test("are synced though the first of them fails, which is warned of")
   func failure() throws {
     let (tests, logs) = try open(3)
