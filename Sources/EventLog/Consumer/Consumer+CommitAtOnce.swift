@@ -2,8 +2,7 @@ internal import MetadataStore
 internal import SegmentStore
 
 extension Consumer {
-  /// The short way of a commit of the positions: on this thread, without what it takes to wait for another one, which on a quick
-  /// disk is as much as the rest but for the sync itself.
+  /// The short way of a commit of the positions: on this thread, without what it takes to wait for another one.
   ///
   /// - Returns: false where it did nothing, because there is more to do, something to wait for, or something to refuse.
   /// - Throws: `illegalState` once the broker is closed; what the metadata store refuses.

@@ -32,6 +32,18 @@ struct CommitAtOnceTests {
     broker.topicTable.find("t")?.logIfUsed(0)?.durableOffset
   }
 
+  private func committedAtNextOpening(_ directory: TemporaryDirectory) throws -> Int64? {
+    let broker = try Broker.open(directory.path)
+    let offset = broker.offsets.committed("g", Self.t0)?.offset
+    try broker.close()
+    return offset
+  }
+
+  /// Until no offset or generation waits to be written.
+  private func untilIdle(_ broker: Broker) async {
+    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+  }
+
   /// Whether the caller has written the commit, on a disk that is quick.
   private func commitAtOnce(_ consumer: Consumer, _ broker: Broker) throws -> Bool {
     broker.offsets.state.withLock { $0.lastWriteTook = 0 }
@@ -49,9 +61,7 @@ struct CommitAtOnceTests {
       #expect(broker.offsets.isIdle)
     }
     try broker.close()
-    let again = try Broker.open(directory.path)
-    #expect(again.offsets.committed("g", Self.t0)?.offset == 3)
-    try again.close()
+    #expect(try committedAtNextOpening(directory) == 3)
   }
 
   @Test("is not, where its log is not on the disk so far: that comes first")
@@ -104,7 +114,7 @@ struct CommitAtOnceTests {
     try consumer.subscribe(["t"])
     #expect(try await consumer.poll(timeout: .zero).count == 2)
     // The group's generation is on the disk too.
-    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    await untilIdle(broker)
     #expect(try commitAtOnce(consumer, broker))
     #expect(broker.offsets.committed("g", Self.t0)?.offset == 2)
     broker.groups.leave("g", try #require(consumer.memberID), instanceID: nil)
@@ -125,9 +135,7 @@ struct CommitAtOnceTests {
     #expect(try !commitAtOnce(consumer, broker))
     try await consumer.commit()
     try broker.close()
-    let again = try Broker.open(directory.path)
-    #expect(again.offsets.committed("g", Self.t0)?.offset == 2)
-    try again.close()
+    #expect(try committedAtNextOpening(directory) == 2)
   }
 
   @Test("within a loop is of what the loop was given, and not of what the poll before it returned")
@@ -157,7 +165,7 @@ struct CommitAtOnceTests {
     try producer.beginTransaction()
     try producer.sendOffsets([Self.t0: OffsetAndMetadata(0)], to: ConsumerGroupMetadata(group: "g"))
     #expect(try await consumer.poll(timeout: .zero).count == 1)
-    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    await untilIdle(broker)
     #expect(try commitAtOnce(consumer, broker))
     try await producer.commitTransaction()
     #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
@@ -170,11 +178,11 @@ struct CommitAtOnceTests {
     let (broker, consumer) = try open(directory, values: 1)
     let told = Mutex(0)
     try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) { _ in told.withLock { $0 += 1 } }
-    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    await untilIdle(broker)
     #expect(try await consumer.poll(timeout: .zero).count == 1)
     #expect(told.withLock { $0 } == 1)
     try consumer.commitAsync([Self.t0: OffsetAndMetadata(0)]) { _ in told.withLock { $0 += 1 } }
-    await withCheckedContinuation { done in broker.offsets.whenIdle { done.resume() } }
+    await untilIdle(broker)
     #expect(try !commitAtOnce(consumer, broker))
     try await consumer.commit()
     #expect(told.withLock { $0 } == 2)
