@@ -96,17 +96,21 @@ struct TransactionsToClean {
     return kept
   }
 
-  private mutating func begin(upTo offset: Int64) {
-    while next < aborted.count, aborted[next].firstOffset <= offset {
+  /// Takes in what has begun where `batch` ends. What was over before it, in a part that is not gone along, would make the
+  /// producer's later transactions look aborted.
+  private mutating func begin(upTo batch: RecordBatchHeader) {
+    while next < aborted.count, aborted[next].firstOffset <= batch.lastOffset {
       let transaction = aborted[next]
-      if ongoingAborted[transaction.producerID] == nil { ongoingAborted[transaction.producerID] = (transaction, false) }
+      if transaction.lastOffset >= batch.baseOffset, ongoingAborted[transaction.producerID] == nil {
+        ongoingAborted[transaction.producerID] = (transaction, false)
+      }
       next += 1
     }
   }
 
   /// True where the data batch belongs to an aborted transaction.
   mutating func isAborted(_ header: RecordBatchHeader) -> Bool {
-    begin(upTo: header.lastOffset)
+    begin(upTo: header)
     guard header.attributes.isTransactional else { return false }
     if ongoingAborted[header.producerID] != nil {
       ongoingAborted[header.producerID]?.isSeen = true
@@ -119,7 +123,7 @@ struct TransactionsToClean {
   /// True where no batch of the marker's transaction is left.
   mutating func isDispensable(marker batch: RecordBatchView) throws(EventLogError) -> Bool {
     let header = batch.header
-    begin(upTo: header.lastOffset)
+    begin(upTo: header)
     guard header.recordCount > 0 else { return true }
     switch try ControlRecord(decoding: batch).kind {
     case .abort:

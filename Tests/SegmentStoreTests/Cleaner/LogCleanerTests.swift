@@ -282,6 +282,22 @@ struct LogCleanerTransactionTests {
     #expect(try world.batches().map(\.header.baseOffset) == [0, 3, 4, 5], "markers stay until their time is over")
   }
 
+  @Test("a transaction that was aborted in the clean part says nothing of its producer's later ones")
+  func abortedBefore() throws {
+    let world = try CleanerWorld(segments: [
+      ProducerBatch.data(0, [("a", "old")], producer: 1)
+        + ProducerBatch.data(1, [("x", "aborted")], producer: 2, isTransactional: true)
+        + ProducerBatch.marker(2, false, producer: 2),
+      ProducerBatch.data(3, [("a", "committed")], producer: 2, sequence: 1, isTransactional: true)
+        + ProducerBatch.marker(4, true, producer: 2),
+    ])
+    try world.roll()
+    // The first segment was cleaned before; its marker stays as long as its producer's last batch.
+    world.checkpoint = 3
+    try world.clean()
+    #expect(try world.read().map(\.value) == ["committed"])
+  }
+
   @Test("an open transaction holds it back")
   func open() throws {
     let world = try CleanerWorld(segments: [
