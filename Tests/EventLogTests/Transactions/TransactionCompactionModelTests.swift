@@ -87,6 +87,8 @@ private final class CompactedHistory {
   }
 
   func check(_ what: String) async throws {
+    // Nothing is shown behind a marker that is not on the disk.
+    for producer in transactional.values { try await producer.flush() }
     // A reader sees nothing behind the beginning of an open transaction.
     let end = open.values.flatMap { $0 }.map(\.offset).min() ?? .max
     var expected: [String: String] = [:]
