@@ -16,6 +16,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+static _Thread_local int is_own_thread;
+void cel_set_own_thread(void) { is_own_thread = 1; }
+int cel_is_own_thread(void) { return is_own_thread; }
+
 // Beyond the limit the kernel does not only refuse, but also sends SIGXFSZ, which ends the process. The limit is looked
 // at first instead, since a library does not change what signals do.
 int cel_is_beyond_file_size_limit(off_t end) {

@@ -43,6 +43,10 @@ static inline void cel_spin_pause(void) {
 /// counter does not show that its millisecond is still the same. A clock that is set is noticed a tenth of a millisecond later.
 int64_t cel_wall_milliseconds(void);
 
+/// Notes that the calling thread is one of the library's own, and asks whether it is (1 or 0).
+void cel_set_own_thread(void);
+int cel_is_own_thread(void);
+
 /// fallocate(2) with mode 0: reserves blocks and grows the file. Returns 0, or the errno.
 int cel_fallocate(int fd, off_t offset, off_t length);
 

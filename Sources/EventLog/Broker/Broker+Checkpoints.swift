@@ -49,7 +49,7 @@ extension Broker {
     _ broker: WeakBroker, _ context: StoreContext, _ ticking: Ticking, every tick: Int64,
     checkpointEvery interval: Int64, since: Int64
   ) {
-    context.timekeeper.schedule(at: context.time.deadline(in: tick), isHousekeeping: true) { [weak context] in
+    context.timekeeper.schedule(at: context.time.deadline(in: tick), for: .housekeeping) { [weak context] in
       guard let context, broker.value != nil else { return }
       // One at a time: on a slow disk they would pile up, until all threads waited for syncs that none was left to run.
       guard ticking.begin() else {

@@ -58,7 +58,7 @@ extension Broker {
   private func install(
     _ directory: String, _ summary: PartitionImport.Summary, as topicPartition: TopicPartition
   ) throws(EventLogError) {
-    try topicChanges.withLock { _ throws(EventLogError) in
+    try changeTopics { _ throws(EventLogError) in
       let topic = try topic(topicPartition.topic)
       let old = try topic.partition(topicPartition.partition).log()
       try refuseUnlessEmpty(topicPartition)

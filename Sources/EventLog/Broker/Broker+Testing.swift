@@ -14,13 +14,14 @@ extension Broker {
   /// Ends as a killed process does: nothing is trimmed, synced or noted down. What was appended stays in the page cache.
   package func abandon() {
     guard markClosed() else { return }
-    context.timekeeper.shutDown()
     cleaner.shutDown()
     context.maintenanceThread.shutDown()
     let reason = EventLogError(.illegalState, "the broker was killed")
     for topic in topicTable.all() {
       for case .online(let hosted) in topic.hosted { hosted.close(reason)?.abandon(reason) }
     }
+    // What lingered finds its log gone.
+    context.timekeeper.shutDown()
     offsets.shutDown()
     try? metadata.close()
     context.shutDown()

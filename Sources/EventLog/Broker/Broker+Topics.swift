@@ -22,7 +22,7 @@ extension Broker {
     }
     let count = try partitionCount(partitions, of: name)
     let configs = try TopicConfigs.normalize(configs, defaults: configuration.topicDefaults)
-    let topic = try topicChanges.withLock { unfinished throws(EventLogError) -> Topic in
+    let topic = try changeTopics { unfinished throws(EventLogError) -> Topic in
       guard topicTable.find(name) == nil else {
         throw EventLogError(.topicAlreadyExists, "there is a topic of this name", topic: name)
       }
@@ -81,7 +81,7 @@ extension Broker {
   }
 
   func addPartitions(_ name: String, to count: Int, validateOnly: Bool = false) throws(EventLogError) {
-    try topicChanges.withLock { unfinished throws(EventLogError) in
+    try changeTopics { unfinished throws(EventLogError) in
       let topic = try topic(name)
       guard count > topic.partitionCount, count <= 100_000 else {
         throw EventLogError(
@@ -122,7 +122,7 @@ extension Broker {
   }
 
   func deleteTopic(_ name: String) throws(EventLogError) {
-    try topicChanges.withLock { unfinished throws(EventLogError) in
+    try changeTopics { unfinished throws(EventLogError) in
       let topic = try topic(name)
       // First the decision, durably; a crash from here on ends with the topic gone.
       try metadata.markDeleting(topic.id)
@@ -182,7 +182,7 @@ extension Broker {
   func alterConfigs(
     _ name: String, validateOnly: Bool = false, _ change: (inout [String: String]) throws(EventLogError) -> Void
   ) throws(EventLogError) {
-    try topicChanges.withLock { _ throws(EventLogError) in
+    try changeTopics { _ throws(EventLogError) in
       let topic = try topic(name)
       var configs = topic.configs
       try change(&configs)

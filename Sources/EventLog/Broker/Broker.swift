@@ -120,7 +120,11 @@ public final class Broker: Sendable {
   }
 
   deinit {
-    try? close()
+    guard markClosed() else { return }
+    let closing = BrokerClosing(self)
+    // It may be a thread of the broker's own that lets go of it last, after it has told somebody of a delivery: one that would
+    // have to wait for itself.
+    if PosixThread.isCurrent { PosixThread.startDetached { try? closing.run() } } else { try? closing.run() }
   }
 
   /// Creates, deletes, describes and changes topics and groups.
@@ -161,84 +165,6 @@ public final class Broker: Sendable {
     return consumer
   }
 
-  /// Makes everything durable, trims the files, and gives the directory back. A second call does nothing.
-  ///
-  /// - Throws: what kept a partition from being closed in order. The directory is given back all the same; the next
-  ///   opening checks it.
-  public func close() throws {
-    guard markClosed() else { return }
-    if !isReadOnly { transactions.close() }
-    offsets.shutDown()
-    context.timekeeper.shutDown()
-    cleaner.shutDown()
-    context.maintenanceThread.shutDown()
-    var (checkpoints, failure) = closeLogs()
-    context.deletedFiles.sweepAll()
-    if !isReadOnly {
-      do throws(EventLogError) {
-        // How transactions ended is noted only where their markers are on the disk.
-        if failure == nil {
-          try metadata.write(transactions.finalChange())
-          noteFiles(in: &checkpoints)
-          try metadata.endSession(checkpoints, unused: producerIDs.unused)
-        } else {
-          try metadata.save(checkpoints)
-        }
-      } catch {
-        failure = failure ?? error
-      }
-    }
-    do throws(EventLogError) { try metadata.close() } catch { failure = failure ?? error }
-    context.shutDown()
-    lock?.release()
-    if let failure { throw failure }
-  }
-
-  /// Closes the logs, `num.recovery.threads.per.data.dir` at a time.
-  ///
-  /// - Returns: their checkpoints, and the first thing that kept a partition from being closed in order.
-  private func closeLogs() -> ([PartitionID: StoredCheckpoint], EventLogError?) {
-    var failure: EventLogError?
-    var logs: [(id: PartitionID, log: PartitionLog)] = []
-    for topic in topicTable.all() {
-      for (number, hosted) in topic.hosted.enumerated() {
-        switch hosted {
-        case .online(let hosted):
-          // What nobody has used is as it was noted down the last time.
-          if let log = hosted.close(.brokerClosed) { logs.append((PartitionID(topic.id, number), log)) }
-        case .offline(_, let error): failure = failure ?? error
-        case .reader: continue
-        }
-      }
-    }
-    let threads = configuration.recoveryThreads(on: context.fileSystem)
-    _ = Parallel.map(logs.count, threads: threads) { [logs] index in logs[index].log.prepareToClose() }
-    PartitionLog.syncMetadata(of: logs.map(\.log))
-    let closed = Parallel.map(logs.count, threads: threads) { [logs] index in
-      Result { () throws(EventLogError) in try logs[index].log.close() }
-    }
-    var checkpoints: [PartitionID: StoredCheckpoint] = [:]
-    for ((id, _), result) in zip(logs, closed) {
-      switch result {
-      case .success(let checkpoint): checkpoints[id] = StoredCheckpoint(checkpoint)
-      case .failure(let error): failure = failure ?? error
-      }
-    }
-    return (checkpoints, failure)
-  }
-
-  /// Notes what the files of closed logs are, so that the next opening need not look into them.
-  private func noteFiles(in checkpoints: inout [PartitionID: StoredCheckpoint]) {
-    let settledTime = CleanShutdown.settledTime()
-    for topic in topicTable.all() {
-      for (number, log) in topic.logsInUse {
-        let id = PartitionID(topic.id, number)
-        guard checkpoints[id]?.logEndOffset != nil else { continue }
-        checkpoints[id]?.cleanShutdown = log.cleanShutdown(settledTime: settledTime)?.bytes
-      }
-    }
-  }
-
   // MARK: For the other parts
 
   /// False where the broker was closed before.
@@ -246,6 +172,16 @@ public final class Broker: Sendable {
 
   func requireOpen() throws(EventLogError) {
     guard !isClosed.load(ordering: .acquiring) else { throw EventLogError.brokerClosed }
+  }
+
+  /// Changes topics, one change at a time, and none once the broker is being closed.
+  func changeTopics<R>(
+    _ body: (inout UnfinishedTopics) throws(EventLogError) -> R
+  ) throws(EventLogError) -> R {
+    try topicChanges.withLock { unfinished throws(EventLogError) in
+      try requireOpen()
+      return try body(&unfinished)
+    }
   }
 
   func requireWritable() throws(EventLogError) {
@@ -285,7 +221,7 @@ public final class Broker: Sendable {
     _ broker: WeakBroker, _ context: StoreContext, every interval: Duration
   ) {
     let next = context.time.deadline(in: interval.milliseconds)
-    context.timekeeper.schedule(at: next, isHousekeeping: true) { [weak context] in
+    context.timekeeper.schedule(at: next, for: .housekeeping) { [weak context] in
       guard let context, broker.value != nil else { return }
       context.syncThreads.submit {
         guard let broker = broker.value else { return }

@@ -43,7 +43,7 @@ final class MemoryBudget: Sendable {
     assert(bytes <= total, "a record that is larger than the buffer is refused before")
     let shot = OneShot<Void>()
     guard let id = enqueue(bytes, { shot.complete(.success(())) }) else { return }
-    let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock)) {
+    let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock), for: .endOfWait) {
       shot.complete(.failure(self.exhausted()))
     }
     defer { context.timekeeper.cancel(timer) }
@@ -62,7 +62,7 @@ final class MemoryBudget: Sendable {
     assert(bytes <= total, "a record that is larger than the buffer is refused before")
     let latch = Latch()
     guard let id = enqueue(bytes, { latch.open() }) else { return }
-    let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock)) { latch.open() }
+    let timer = context.timekeeper.schedule(at: context.time.deadline(in: maxBlock), for: .endOfWait) { latch.open() }
     defer { context.timekeeper.cancel(timer) }
     latch.wait()
     // Who is still in the queue was woken by the time.

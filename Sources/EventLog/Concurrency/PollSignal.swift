@@ -124,9 +124,10 @@ final class PollSignal: AppendWaiter {
         expected: .looking, desired: .sleeping, ordering: .acquiringAndReleasing)
       guard sleeps else { return (false, false, true) }
       state.sleeper = sleeper
-      return (true, !state.observers.isEmpty, (state.timer?.deadline ?? .max) <= deadline ?? .max)
+      return (true, !state.observers.isEmpty, state.timer.map { $0.deadline <= deadline ?? .max } ?? false)
     }
-    if !isTimed, let deadline { setTimer(deadline) }
+    // Also where there is none: timers that end because the broker is closed end every wait.
+    if !isTimed { setTimer(deadline ?? .max) }
     if isObserved { tellObservers() }
     return sleeps
   }
@@ -148,7 +149,7 @@ final class PollSignal: AppendWaiter {
       return (state.timersSet, old)
     }
     cancel(old)
-    let id = timekeeper.schedule(at: deadline) { [weak self] in self?.timerCame(number) }
+    let id = timekeeper.schedule(at: deadline, for: .endOfWait) { [weak self] in self?.timerCame(number) }
     state.withLock { if $0.timer?.number == number { $0.timer?.id = id } }
   }
 

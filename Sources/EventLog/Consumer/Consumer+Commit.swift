@@ -53,7 +53,7 @@ extension Consumer {
     guard shot.result == nil else { return try await shot.value() }
     let timekeeper = broker.context.timekeeper
     let deadline = broker.context.time.deadline(in: timeout.milliseconds)
-    let timer = deadline == .max ? nil : timekeeper.schedule(at: deadline) { shot.complete(late()) }
+    let timer = deadline == .max ? nil : timekeeper.schedule(at: deadline, for: .endOfWait) { shot.complete(late()) }
     defer { if let timer { timekeeper.cancel(timer) } }
     try await shot.value()
   }

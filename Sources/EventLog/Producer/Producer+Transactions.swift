@@ -16,7 +16,7 @@ extension Producer {
     let shot = OneShot<Void>()
     transaction.initialize { shot.complete($0) }
     let timekeeper = broker.context.timekeeper
-    let timer = timekeeper.schedule(at: blockingDeadline) { shot.complete(.failure(Self.initTimedOut)) }
+    let timer = timekeeper.schedule(at: blockingDeadline, for: .endOfWait) { shot.complete(.failure(Self.initTimedOut)) }
     defer { timekeeper.cancel(timer) }
     try await shot.value()
   }
@@ -27,7 +27,7 @@ extension Producer {
     let outcome = BlockingOutcome()
     transaction.initialize { outcome.complete($0) }
     let timekeeper = broker.context.timekeeper
-    let timer = timekeeper.schedule(at: blockingDeadline) { outcome.complete(Self.initTimedOut) }
+    let timer = timekeeper.schedule(at: blockingDeadline, for: .endOfWait) { outcome.complete(Self.initTimedOut) }
     defer { timekeeper.cancel(timer) }
     try outcome.wait()
   }

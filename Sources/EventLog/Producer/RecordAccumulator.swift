@@ -99,7 +99,7 @@ final class RecordAccumulator: Sendable {
     }
     queue.call()
     guard let timer else { return }
-    context.timekeeper.schedule(at: context.time.deadline(in: linger)) {
+    context.timekeeper.schedule(at: context.time.deadline(in: linger), for: .endOfWait) {
       queue.batch.withLock { batch in
         if batch.number == timer { self.append(&batch, of: queue) }
       }

@@ -28,7 +28,7 @@ extension Broker {
   private static func scheduleRetention(
     _ broker: WeakBroker, _ context: StoreContext, after delay: Int64, every interval: Int64
   ) {
-    context.timekeeper.schedule(at: context.time.deadline(in: delay), isHousekeeping: true) { [weak context] in
+    context.timekeeper.schedule(at: context.time.deadline(in: delay), for: .housekeeping) { [weak context] in
       guard let context, broker.value != nil else { return }
       context.maintenanceThread.submit {
         guard let broker = broker.value else { return }
@@ -111,7 +111,7 @@ extension Broker {
         // Nothing is closed: the largest of those that are being written is, so that it can be dropped.
         let active = logs.map(\.log.droppableActiveBytes)
         guard let index = active.indices.max(by: { active[$0] < active[$1] }), active[index] > 0,
-          logs[index].log.rollAndFinish(within: 1000)
+          logs[index].log.rollAndFinish()
         else { return }
         oldest[index] = logs[index].log.oldestClosedSegment()
         if oldest[index] == nil { return }

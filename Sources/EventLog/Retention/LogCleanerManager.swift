@@ -152,7 +152,7 @@ extension Broker {
   }
 
   private static func scheduleCleaner(_ broker: WeakBroker, _ context: StoreContext, every interval: Int64) {
-    context.timekeeper.schedule(at: context.time.deadline(in: max(interval, 1)), isHousekeeping: true) {
+    context.timekeeper.schedule(at: context.time.deadline(in: max(interval, 1)), for: .housekeeping) {
       guard let strong = broker.value else { return }
       if strong.hasCompactedTopics {
         strong.cleaner.start { broker.value?.ownedLogs().map(\.log) ?? [] }

@@ -47,7 +47,11 @@ extension PartitionLog {
       state.failure = state.failure ?? EventLogError.brokerClosed.at(topicPartition)
       return !failed
     }
-    defer { letGo() }
+    defer {
+      // Whom the last sync did not serve.
+      giveUpWaiters(.brokerClosed.at(topicPartition))
+      letGo()
+    }
     var checkpoint = checkpoint
     if needsSync {
       try finish()
@@ -71,16 +75,16 @@ extension PartitionLog {
 
   /// Ends without touching a file, because they are about to be removed.
   package func abandon(_ reason: EventLogError) {
-    let waiters = state.withLock { state -> [SyncWaiter] in
+    state.withLock { state in
       if !state.isClosed {
         context.diskBudget.giveBack(sizeInBytes + Int64(state.active.reserved - state.active.position))
       }
       state.isClosed = true
       state.failure = reason
       isAbandoned.store(true, ordering: .releasing)
-      return state.takeWaiters(upTo: .max)
     }
-    for waiter in waiters { waiter.tell(reason) }
+    // By another thread: the caller holds locks that those may want who are told.
+    giveUpWaiters(reason)
     letGo()
   }
 

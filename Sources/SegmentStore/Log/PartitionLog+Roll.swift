@@ -28,7 +28,7 @@ extension PartitionLog {
     state.hasNewNames = true
     replaceSegments(segments + [segment])
     // In the background: trimming, indexes, the sync that lets the recovery point move on.
-    if !state.syncIsRunning { startSync(&state) }
+    startSync(&state)
   }
 
   /// Whether a snapshot at `offset` speaks of no segment's end.

@@ -79,12 +79,17 @@ package final class PartitionLog: Sendable {
     var metadataFailure: EventLogError?
     /// Whether a file or directory was made whose name is not on the disk yet.
     var hasNewNames: Bool
+    /// A sync thread will come to see whether a sync is needed.
+    var syncIsScheduled = false
+    /// A thread syncs, or is about to: no other does.
     var syncIsRunning = false
+    /// Who is to be told, and which threads block.
     var syncWaiters: [SyncWaiter] = []
-    /// The thread that synced is telling those who waited.
+    var blocked: [BlockedThread] = []
+    /// A thread is telling those who waited, or is about to: no other does.
     var isCallingBack = false
-    /// Called, under the lock, when the running sync has ended and no other follows at once.
-    var whenSyncEnds: [@Sendable () -> Void] = []
+    /// Why there will be no more syncs: one failed, or the log was given up.
+    var syncFailure: EventLogError?
     var gathering = SyncGathering()
     /// When something was last made durable, for `flush.ms`.
     var lastFlush: Int64

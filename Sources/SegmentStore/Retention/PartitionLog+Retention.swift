@@ -60,20 +60,6 @@ extension PartitionLog {
     return expired
   }
 
-  /// Waits until every segment that was rolled away is trimmed, indexed and synced.
-  package func finishRolledSegments() throws(EventLogError) {
-    while true {
-      let isPending = try state.withLock { state throws(EventLogError) -> Bool in
-        guard !state.rolled.isEmpty else { return false }
-        if let failure = state.failure { throw failure }
-        if !state.syncIsRunning { startSync(&state) }
-        return true
-      }
-      guard isPending else { return }
-      waitForRunningSync()
-    }
-  }
-
   /// Takes the segments out of the log that lie wholly below the log start, and gives their files away: renamed at once,
   /// unlinked after `delay`. Records that somebody holds stay readable.
   ///
@@ -205,15 +191,11 @@ extension PartitionLog {
 }
 
 extension PartitionLog {
-  /// Rolls, and waits until the segment that was rolled is finished: not for ever, since the thread that finishes it may be
-  /// this one.
-  package func rollAndFinish(within milliseconds: Int64) -> Bool {
-    let latch = Latch()
-    let isRolled = state.withLock { state -> Bool in
-      guard state.failure == nil, state.active.position > 0, (try? roll(&state)) != nil else { return false }
-      state.whenSyncEnds.append { latch.open() }
-      return true
+  /// Rolls, and waits until the segment that was rolled is finished; false where there is nothing to roll, or that fails.
+  package func rollAndFinish() -> Bool {
+    let isRolled = state.withLock { state in
+      state.failure == nil && state.active.position > 0 && (try? roll(&state)) != nil
     }
-    return isRolled && latch.wait(milliseconds: milliseconds)
+    return isRolled && (try? finishRolledSegments()) != nil
   }
 }

@@ -4,10 +4,22 @@ internal import Synchronization
 /// Calls back at given times: one thread for all timers, which sleeps while none is due. With a manual clock there is no
 /// thread: whoever moves the clock runs what becomes due.
 package final class Timekeeper: Sendable {
+  /// What a timer is for.
+  package enum Purpose: Sendable {
+    /// Something that is to be done then.
+    case work
+    /// Work that comes again and again, and that a manual clock need not stop for: however far that is moved, it is then done
+    /// once.
+    case housekeeping
+    /// The end of somebody's waiting. It is called also when the timers end, and what is scheduled later at once: nobody waits
+    /// for a time that will not come.
+    case endOfWait
+  }
+
   private struct Timer {
     var deadline: Int64
     var id: UInt64
-    var isHousekeeping: Bool
+    var purpose: Purpose
     var action: @Sendable () -> Void
   }
 
@@ -36,28 +48,31 @@ package final class Timekeeper: Sendable {
 
   /// Has `action` called once `time`'s monotonic clock is at `deadline` (in milliseconds). It is to be short.
   ///
-  /// - Parameter isHousekeeping: whether it is work that comes again and again, and that a manual clock need not stop for:
-  ///   however far that is moved, it is then done once.
   /// - Returns: what `cancel` takes.
   @discardableResult
   package func schedule(
-    at deadline: Int64, isHousekeeping: Bool = false, _ action: @escaping @Sendable () -> Void
+    at deadline: Int64, for purpose: Purpose = .work, _ action: @escaping @Sendable () -> Void
   ) -> UInt64 {
     let (id, mustWake, isLate) = state.withLock { state -> (UInt64, Bool, Bool) in
       state.nextID += 1
+      if state.isShutDown { return (state.nextID, false, purpose == .endOfWait) }
       // A manual clock may have been moved past it meanwhile, and then nobody comes to look.
-      if case .manual(let manual) = time, !state.isShutDown, deadline <= manual.monotonic.load(ordering: .acquiring) {
+      if case .manual(let manual) = time, deadline <= manual.monotonic.load(ordering: .acquiring) {
         return (state.nextID, false, true)
       }
-      let timer = Timer(deadline: deadline, id: state.nextID, isHousekeeping: isHousekeeping, action: action)
+      let timer = Timer(deadline: deadline, id: state.nextID, purpose: purpose, action: action)
       let place = state.timers.firstIndex { $0.deadline <= deadline } ?? state.timers.endIndex
       state.timers.insert(timer, at: place)
-      if case .system = time, state.thread == nil, !state.isShutDown { state.thread = PosixThread.start { self.run() } }
+      if case .system = time, state.thread == nil { state.thread = PosixThread.start { self.run() } }
       return (timer.id, place == state.timers.count - 1, false)
+    }
+    if isLate {
+      action()
+      return id
     }
     switch time {
     case .system: if mustWake { wakeUp.signal() }
-    case .manual(let manual): if isLate { action() } else if !isHousekeeping { manual.scheduled(deadline) }
+    case .manual(let manual): if purpose != .housekeeping { manual.scheduled(deadline) }
     }
     return id
   }
@@ -81,25 +96,28 @@ package final class Timekeeper: Sendable {
 
   /// When a manual clock has to stop next.
   package var nextDeadline: Int64? {
-    state.withLock { $0.timers.last { !$0.isHousekeeping }?.deadline }
+    state.withLock { $0.timers.last { $0.purpose != .housekeeping }?.deadline }
   }
 
   /// Whether somebody waits for that time; what comes again and again is nobody's.
   func hasTimer(at deadline: Int64) -> Bool {
-    state.withLock { $0.timers.contains { $0.deadline == deadline && !$0.isHousekeeping } }
+    state.withLock { $0.timers.contains { $0.deadline == deadline && $0.purpose != .housekeeping } }
   }
 
-  /// Forgets all timers and ends the thread.
+  /// Ends all waiting, forgets the other timers, and ends the thread.
   package func shutDown() {
-    let thread = state.withLock { state -> pthread_t? in
+    let (thread, timers) = state.withLock { state -> (pthread_t?, [Timer]) in
       state.isShutDown = true
-      state.timers = []
-      defer { state.thread = nil }
-      return state.thread
+      defer {
+        state.thread = nil
+        state.timers = []
+      }
+      return (state.thread, state.timers)
     }
     if case .manual(let manual) = time { manual.remove(self) }
     wakeUp.signal()
     if let thread { pthread_join(thread, nil) }
+    for timer in timers.reversed() where timer.purpose == .endOfWait { timer.action() }
   }
 
   private func run() {
