@@ -86,7 +86,8 @@ extension Broker {
     context.diskBudget.set(
       DiskBudget.Hooks(
         isNearlyFull: {
-          thread.submit {
+          // Not by this thread, which holds a partition's lock: a broker that is being closed makes no room.
+          thread.submit(optional: true) {
             guard let broker = weak.value else { return }
             broker.context.diskBudget.acceptSignal()
             _ = broker.makeRoom()

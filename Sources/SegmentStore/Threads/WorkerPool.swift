@@ -31,12 +31,12 @@ package final class WorkerPool: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// Has a thread run `job`. After `shutDown` the caller's own thread does.
-  package func submit(_ job: @escaping @Sendable () -> Void) {
+  /// Has a thread run `job`. After `shutDown` the caller's own thread does, unless the job is `optional`: then nobody does.
+  package func submit(optional: Bool = false, _ job: @escaping @Sendable () -> Void) {
     pthread_mutex_lock(mutex)
     guard !isShutDown else {
       pthread_mutex_unlock(mutex)
-      job()
+      if !optional { job() }
       return
     }
     jobs.append(job)
