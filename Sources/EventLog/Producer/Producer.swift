@@ -13,8 +13,8 @@ internal import Synchronization
 /// record is on the disk; many that wait at the same time share one sync.
 public final class Producer: Sendable {
   /// What is called with the outcome of a record: once, in the order of sending within a partition; before `send` returns where
-  /// the outcome is known by then, else on a thread of the library. So it is to be short: it may send with a callback, but must
-  /// not block until something is on the disk.
+  /// the outcome is known by then, else on a thread of the library. So it is to be short: whoever waits behind it for the same
+  /// partition's records is told when it has returned.
   public typealias DeliveryCallback = @Sendable (Result<RecordMetadata, any Error>) -> Void
 
   public let configuration: ProducerConfiguration
