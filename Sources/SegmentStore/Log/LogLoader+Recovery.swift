@@ -90,7 +90,9 @@ extension LogLoader {
             + "something outside of EventLog took the rest away", file: directory))
     }
     // A process that died before its first sync left the names to nobody else. Segments that were dropped must not come back.
-    if hasNewNames || wasTruncated { try fileSystem.syncNames(in: directory) }
+    if hasNewNames || wasTruncated {
+      try mark.orMake(fileSystem) { () throws(EventLogError) in try fileSystem.syncNames(in: directory) }
+    }
     result.wasTruncated = wasTruncated
     result.epochs = epochs
     result.scans = scans
@@ -267,7 +269,9 @@ extension LogLoader {
   private func sync(_ path: String) throws(EventLogError) {
     let file = try fileSystem.open(path, .readWrite)
     defer { fileSystem.close(file) }
-    try fileSystem.syncData(file, path: path)
+    try SyncFailureMark(directory: directory).orMake(fileSystem) { () throws(EventLogError) in
+      try fileSystem.syncData(file, path: path)
+    }
   }
 
   /// Has the segment's bytes in a new file. After a failed sync, the kernel holds pages that it believes to be on the disk and

@@ -152,4 +152,16 @@ struct SyncFailureMark {
     // Where even this fails, nothing can be written here at all, and so nothing wrong be acknowledged.
     if let file = try? fileSystem.open(path, .createIfMissing) { fileSystem.close(file) }
   }
+
+  /// Does `sync`, and leaves the mark where that fails: another try might succeed with nothing on the disk.
+  func orMake(
+    _ fileSystem: any FileSystem, _ sync: () throws(EventLogError) -> Void
+  ) throws(EventLogError) {
+    do throws(EventLogError) {
+      try sync()
+    } catch {
+      make(fileSystem)
+      throw error
+    }
+  }
 }

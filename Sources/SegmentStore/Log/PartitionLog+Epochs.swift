@@ -41,14 +41,18 @@ extension PartitionLog {
 
   /// Begins an epoch, durably, where the next append has to. Called under the lock.
   ///
-  /// - Throws: what the disk says. The next append tries again, unless the names could not be synced.
+  /// - Throws: what the disk says. The next append tries again, unless it was a sync that failed of what was there before.
   func beginEpochIfDue(_ state: inout State) throws(EventLogError) {
     guard let seen = state.epochToBegin else { return }
     if state.hasUnsyncedCut {
       // What is written in its place must not have old batches behind it, should a power cut take the cut back.
       let file = try state.active.openFile(context)
       defer { if state.active.descriptor == nil { context.fileSystem.close(file) } }
-      try context.fileSystem.syncData(file, path: state.active.path)
+      do throws(EventLogError) {
+        try context.fileSystem.syncData(file, path: state.active.path)
+      } catch {
+        throw refuseAppends(&state, after: error)
+      }
       state.hasUnsyncedCut = false
     }
     var epochs = try PartitionDirectory.knownLeaderEpochs(directory, context.fileSystem)
@@ -57,12 +61,18 @@ extension PartitionLog {
     do throws(EventLogError) {
       try context.fileSystem.syncNames(in: directory)
     } catch {
-      // A second try might succeed with nothing on the disk.
-      state.failure = state.failure ?? error.at(topicPartition)
-      throw error
+      throw refuseAppends(&state, after: error)
     }
     state.leaderEpoch = epochs.latestEpoch
     state.epochToBegin = nil
+  }
+
+  /// Ends the log's writes where a sync failed. Called under the lock.
+  private func refuseAppends(_ state: inout State, after error: EventLogError) -> EventLogError {
+    let failure = syncFailure(error)
+    state.failure = state.failure ?? failure
+    state.syncFailure = state.syncFailure ?? failure
+    return failure
   }
 }
 

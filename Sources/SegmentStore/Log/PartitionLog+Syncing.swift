@@ -21,6 +21,8 @@ extension PartitionLog {
       if mustTell { tellWaiters() }
       if failure == nil { wakeWaiters() }
     }
+    // There is to be no sync where one has failed outside of these.
+    if state.withLock({ $0.beginTelling() }) { tellWaiters() }
   }
 
   /// The sync that this thread has begun and waits for. Who waits to be told is told by another thread.
@@ -167,12 +169,7 @@ extension PartitionLog {
     do throws(EventLogError) {
       try makeDurable(work)
     } catch {
-      failure = EventLogError(
-        .storageError,
-        "a sync failed, so that nothing more can be promised here: \(error.message); close the broker, "
-          + "see to the disk, and open it again", file: error.file, errno: error.errno
-      ).at(topicPartition)
-      SyncFailureMark(directory: directory).make(context.fileSystem)
+      failure = syncFailure(error)
     }
     let took = context.time.monotonicNanoseconds() - start
     let mustTell = state.withLock { state -> Bool in
@@ -202,6 +199,17 @@ extension PartitionLog {
       return mustTell
     }
     return (failure, mustTell)
+  }
+
+  /// What is said where a sync failed, of which the next opening has to know too: a second try might succeed with nothing on
+  /// the disk.
+  func syncFailure(_ error: EventLogError) -> EventLogError {
+    SyncFailureMark(directory: directory).make(context.fileSystem)
+    return EventLogError(
+      .storageError,
+      "a sync failed, so that nothing more can be promised here: \(error.message); close the broker, "
+        + "see to the disk, and open it again", file: error.file, errno: error.errno
+    ).at(topicPartition)
   }
 
   private func makeDurable(_ work: Work) throws(EventLogError) {

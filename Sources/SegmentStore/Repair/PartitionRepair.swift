@@ -51,6 +51,11 @@ package struct PartitionRepair {
   var fileSystem: any FileSystem { context.fileSystem }
   /// Up to where the log is known to have been on the disk: its offsets up to there are not given out again.
   var known: Int64 { max(checkpoint.recoveryPoint, checkpoint.logEndOffset ?? 0) }
+  /// What an opening does is done here in the same way.
+  private var loader: LogLoader {
+    LogLoader(
+      context: context, directory: directory, checkpoint: checkpoint, configuration: configuration, wasClean: wasClean)
+  }
   private var indexes: IndexRepair {
     IndexRepair(fileSystem: fileSystem, directory: directory, interval: configuration.indexIntervalBytes)
   }
@@ -98,9 +103,7 @@ package struct PartitionRepair {
     }
     guard found else { return true }
     if isDryRun { return !isSwapping }
-    _ = try LogLoader(
-      context: context, directory: directory, checkpoint: checkpoint, configuration: configuration, wasClean: wasClean
-    ).segmentsAfterCleaning()
+    _ = try loader.segmentsAfterCleaning()
     try fileSystem.syncDirectory(directory)
     return true
   }
@@ -163,7 +166,7 @@ package struct PartitionRepair {
           try makeDurable(surveys)
           try saveRecoveryPoint(end)
         }
-        for survey in try surveysToRewrite(surveys) { try SegmentRewriter(fileSystem: fileSystem).rewrite(survey) }
+        for survey in damaged { try SegmentRewriter(fileSystem: fileSystem).rewrite(survey) }
       }
       for survey in damaged { for damage in survey.damages { report(damage, of: survey, saved) } }
     }
@@ -228,23 +231,23 @@ package struct PartitionRepair {
     "\(survey.files.baseOffset) \(damage.range.lowerBound)"
   }
 
-  /// Syncs what was written since the recovery point, before it is said to be on the disk.
+  /// Syncs what was written since the recovery point, before it is said to be on the disk. After a failed sync the pages in
+  /// memory can't be trusted to be on the disk, whatever a further sync says: then it is all written anew.
   private func makeDurable(_ surveys: [SegmentSurvey]) throws(EventLogError) {
+    let mark = SyncFailureMark(directory: directory)
+    let mayHaveLostPages = try fileSystem.status(mark.path) != nil
     for survey in surveys where survey.end > checkpoint.recoveryPoint {
+      if mayHaveLostPages, survey.blocker == nil {
+        try loader.replaceByCopy(Segment(files: survey.files, size: Int(survey.size), createdAt: 0))
+        continue
+      }
       let file = try fileSystem.open(survey.files.log, .readWrite)
       defer { fileSystem.close(file) }
-      try fileSystem.syncData(file, path: survey.files.log)
+      try mark.orMake(fileSystem) { () throws(EventLogError) in
+        try fileSystem.syncData(file, path: survey.files.log)
+      }
     }
-    try fileSystem.syncDirectory(directory)
-  }
-
-  /// After a failed sync the pages in memory can't be trusted to be on the disk, whatever a further sync says: then all that
-  /// was written since the recovery point is made anew.
-  private func surveysToRewrite(_ surveys: [SegmentSurvey]) throws(EventLogError) -> [SegmentSurvey] {
-    let mayHaveLostPages = try fileSystem.status(SyncFailureMark(directory: directory).path) != nil
-    return surveys.filter {
-      $0.needsRewrite || (mayHaveLostPages && $0.blocker == nil && $0.end > checkpoint.recoveryPoint)
-    }
+    try mark.orMake(fileSystem) { () throws(EventLogError) in try fileSystem.syncDirectory(directory) }
   }
 
   private mutating func report(_ damage: SegmentSurvey.Damage, of survey: SegmentSurvey, _ saved: [String: String]) {

@@ -13,5 +13,9 @@ extension StoreFiles {
   }
 
   static func read(_ file: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: file))) }
+  /// What tells two files apart, whatever they are called.
+  static func inode(_ file: String) throws -> UInt64? {
+    (try FileManager.default.attributesOfItem(atPath: file)[.systemFileNumber] as? NSNumber)?.uint64Value
+  }
   static func write(_ bytes: [UInt8], to file: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: file)) }
 }

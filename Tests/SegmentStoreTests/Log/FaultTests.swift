@@ -92,6 +92,29 @@ struct FaultTests {
     _ = try again.close()
   }
 
+  @Test("the sync of a recovery, the next one does not believe the disk: what a dead process left is written anew")
+  func syncOfRecoveryFails() throws {
+    let directory = try TemporaryDirectory()
+    let system = FaultyFileSystem(root: directory.path)
+    let test = TestLog(directory.path, fileSystem: system)
+    let log = try test.open()
+    try log.append("left by the dead process")
+    log.abandon(Self.broken)
+    for call in [FaultyFileSystem.Call.syncData, .syncDirectory] {
+      let before = Inode.of(try test.activeFile)
+      let suffix = call == .syncData ? ".log" : "t-0"
+      system.arm(call, after: 0, times: 1, with: .fail(Self.broken)) { $0.hasSuffix(suffix) }
+      #expect(throws: EventLogError.self) { try test.open() }
+      #expect(FileManager.default.fileExists(atPath: directory.path + "/t-0.sync-failed"))
+      system.heal()
+      let again = try test.open()
+      #expect(Inode.of(try test.activeFile) != before)
+      #expect(!FileManager.default.fileExists(atPath: directory.path + "/t-0.sync-failed"))
+      #expect(try again.values() == [0: "left by the dead process"])
+      again.abandon(Self.broken)
+    }
+  }
+
   @Test("room for the indexes, the log closes all the same, and the next opening has all records")
   func closeOnFullDisk() throws {
     let directory = try TemporaryDirectory()

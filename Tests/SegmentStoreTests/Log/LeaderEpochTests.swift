@@ -193,6 +193,7 @@ struct LeaderEpochTests {
     #expect(try log.values() == [0: "before"])
     let checkpoint = try log.close()
     #expect(checkpoint.logEndOffset == nil)
+    #expect(FileManager.default.fileExists(atPath: directory.path + "/t-0.sync-failed"))
     let again = try test.open(checkpoint)
     try again.append("after")
     #expect(try epoch(again, of: 1) ?? 0 > 1)

@@ -159,6 +159,29 @@ struct LongTailTests {
     _ = try again.close()
   }
 
+  @Test("ends the log's writes where the first append can't sync it, and is written anew by the next opening")
+  func failingSyncOfFirstAppend() throws {
+    let directory = try TemporaryDirectory()
+    let faults = try faults(directory)
+    let test = try test(directory, faults)
+    let log = try test.open(try kill(test))
+    try #require(log.isRecovering)
+    faults.arm(.syncData, after: 0, times: 1, with: .fail(FaultyFileSystem.inputOutput)) { $0.hasSuffix(".log") }
+    // The disk works again at the second one.
+    for _ in 0..<2 {
+      let error = #expect(throws: EventLogError.self) { try log.append("behind what is lost", durably: true) }
+      #expect(error?.code == .storageError)
+    }
+    #expect(throws: EventLogError.self) { try log.waitUntilRecovered() }
+    log.abandon(EventLogError(.illegalState, "killed"))
+    let file = try test.activeFile
+    let before = Inode.of(file)
+    let again = try test.open()
+    #expect(Inode.of(file) != before)
+    #expect(try again.values().count == Int(count))
+    _ = try again.close()
+  }
+
   @Test("is no longer than what was written since the checkpoint before the last")
   func checkpoints() throws {
     let directory = try TemporaryDirectory()

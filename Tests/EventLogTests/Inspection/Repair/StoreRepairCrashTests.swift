@@ -207,6 +207,26 @@ struct StoreRepairCrashTests {
     #expect(try StoreVerifier(path: whole).run().isSound)
   }
 
+  @Test("by a failed sync is not gone on with as if nothing had happened: the next one writes anew what was in doubt")
+  func failedSync() throws {
+    let world = try RepairWorld()
+    try world.fill(seed: 4, steps: 80, isClean: false)
+    let logs = try world.files(".log").filter { $0.contains("/a-0/") }
+    try #require(logs.count > 3)
+    let batches = try RepairWorld.batches(in: logs[0])
+    try world.change(logs[0]) { $0[batches[2].position + 70] ^= 1 }
+    let system = FaultyFileSystem(root: world.path, tracksDurability: false, syncs: false)
+    system.arm(.syncData, after: 0, times: 1, with: .fail(FaultyFileSystem.inputOutput)) { $0.hasSuffix(".log") }
+    let failed = try StoreRepair(path: world.path, fileSystem: system).run()
+    #expect(failed.notRepaired > 0)
+    let before = try logs.map(RepairWorld.inode)
+    // The disk works again; what it was given may be gone all the same.
+    let again = try StoreRepair(path: world.path, fileSystem: system).run()
+    #expect(again.notRepaired == 0, "\(again.findings)")
+    for (log, inode) in zip(logs, before) { #expect(try RepairWorld.inode(log) != inode, "\(log)") }
+    #expect(try StoreVerifier(path: world.path).run().isSound)
+  }
+
   @Test(
     "by an error of any call says so, and leaves nothing that the next one can't repair",
     arguments: [FaultyFileSystem.Call.open, .read, .write, .syncData, .syncDirectory, .rename, .unlink])
