@@ -49,7 +49,7 @@ extension Admin {
     try log.rollActiveSegment()
     try log.flush()
     try log.finishRolledSegments()
-    let stats = try broker.cleaner.compact(log)
+    let stats = try broker.cleaner.compact(log, saveCheckpoint: broker.saveCheckpoint)
     return CompactionResult(
       compactedTo: stats.cleanedTo, sizeBefore: sizeBefore, sizeAfter: log.sizeInBytes, segmentsBefore: segmentsBefore,
       segmentsAfter: log.segments.count, recordsRead: stats.recordsRead, recordsKept: stats.recordsKept)

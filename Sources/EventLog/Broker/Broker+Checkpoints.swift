@@ -23,6 +23,21 @@ extension Broker {
     }
   }
 
+  /// Writes the recovery point of one log down, durably.
+  ///
+  /// - Throws: `unknownTopicOrPartition` where it is no longer the broker's: its topic was deleted, or its partition imported.
+  @Sendable func saveCheckpoint(of log: PartitionLog) throws(EventLogError) {
+    try checkpointing.withLock { _ throws(EventLogError) in
+      let (name, number) = (log.topicPartition.topic, log.topicPartition.partition)
+      guard let topic = topicTable.find(name), topic.logIfUsed(number) === log else {
+        throw EventLogError(.unknownTopicOrPartition, "the topic was deleted meanwhile").at(log.topicPartition)
+      }
+      guard let checkpoint = log.unsavedCheckpoint else { return }
+      try metadata.save([PartitionID(topic.id, number): StoredCheckpoint(checkpoint)])
+      log.saved(checkpoint)
+    }
+  }
+
   /// The same, of logs that were synced up to where they ended the last time. What the kernel wrote out by itself meanwhile
   /// costs no more than a look; without it a recovery would go over all that was ever written to the active segment.
   private func checkpointRegularly() {

@@ -10,6 +10,9 @@ final class LogCleanerManager: Sendable {
     var uncleanable: [ObjectIdentifier: EventLogError] = [:]
   }
 
+  /// Writes down how far a log is on the disk.
+  typealias SaveCheckpoint = @Sendable (PartitionLog) throws(EventLogError) -> Void
+
   let checkpoints: CleanerCheckpoints
   let threads: WorkerPool
   private let context: StoreContext
@@ -52,19 +55,21 @@ final class LogCleanerManager: Sendable {
   // MARK: By the clock
 
   /// Compacts whatever is due, the dirtiest log first, on the cleaner's threads.
-  func start(_ logs: @escaping @Sendable () -> [PartitionLog]) {
+  ///
+  /// - Parameter saveCheckpoint: as `Broker.saveCheckpoint`.
+  func start(_ logs: @escaping @Sendable () -> [PartitionLog], saveCheckpoint: @escaping SaveCheckpoint) {
     guard threads.isIdle else { return }
     for _ in 0..<threadCount {
-      threads.submit { while self.cleanDirtiest(logs()) {} }
+      threads.submit { while self.cleanDirtiest(logs(), saveCheckpoint) {} }
     }
   }
 
   /// False where there is nothing to do, or it could not be done: then there is a pause before the next try.
-  private func cleanDirtiest(_ logs: [PartitionLog]) -> Bool {
+  private func cleanDirtiest(_ logs: [PartitionLog], _ saveCheckpoint: SaveCheckpoint) -> Bool {
     guard !stops.isSet.load(ordering: .relaxed), let (log, range) = grabDirtiest(logs) else { return false }
     defer { release(log) }
     do throws(EventLogError) {
-      return try pass(log, range).cleanedTo > range.firstDirtyOffset
+      return try pass(log, range, saveCheckpoint).cleanedTo > range.firstDirtyOffset
     } catch {
       if !stops.isSet.load(ordering: .relaxed) { context.warn(error) }
       return false
@@ -101,7 +106,11 @@ final class LogCleanerManager: Sendable {
   }
 
   /// One pass, and its checkpoint. A log on which it fails is left alone from then on, unless only room was missing.
-  private func pass(_ log: PartitionLog, _ range: CleanableRange) throws(EventLogError) -> CleanerStats {
+  private func pass(
+    _ log: PartitionLog, _ range: CleanableRange, _ saveCheckpoint: SaveCheckpoint
+  ) throws(EventLogError) -> CleanerStats {
+    // First: a crash must not take the gaps for torn ones, whatever `cleanup.policy` says by then.
+    try saveCheckpoint(log)
     do throws(EventLogError) {
       let stats = try cleaner.clean(log, range, now: context.time.wallMilliseconds())
       if stats.cleanedTo > range.firstDirtyOffset || range.resetsCheckpoint {
@@ -120,7 +129,9 @@ final class LogCleanerManager: Sendable {
   // MARK: On demand
 
   /// Compacts a log now, in as many passes as it takes, however clean it is.
-  func compact(_ log: PartitionLog) throws(EventLogError) -> CleanerStats {
+  ///
+  /// - Parameter saveCheckpoint: as `Broker.saveCheckpoint`.
+  func compact(_ log: PartitionLog, saveCheckpoint: SaveCheckpoint) throws(EventLogError) -> CleanerStats {
     if let error = state.withLock({ $0.uncleanable[ObjectIdentifier(log)] }) { throw error }
     guard grab(log) else {
       throw EventLogError(.illegalState, "the partition is being compacted at this moment; try again later")
@@ -132,7 +143,7 @@ final class LogCleanerManager: Sendable {
       let range = try range(of: log)
       total.cleanedTo = range.firstDirtyOffset
       guard range.cleanableBytes > 0 else { return total }
-      let stats = try pass(log, range)
+      let stats = try pass(log, range, saveCheckpoint)
       total.bytesRead += stats.bytesRead
       total.bytesWritten += stats.bytesWritten
       total.recordsRead += stats.recordsRead
@@ -155,7 +166,12 @@ extension Broker {
     context.timekeeper.schedule(at: context.time.deadline(in: max(interval, 1)), for: .housekeeping) {
       guard let strong = broker.value else { return }
       if strong.hasCompactedTopics {
-        strong.cleaner.start { broker.value?.ownedLogs().map(\.log) ?? [] }
+        strong.cleaner.start {
+          broker.value?.ownedLogs().map(\.log) ?? []
+        } saveCheckpoint: { log throws(EventLogError) in
+          guard let strong = broker.value else { throw .brokerClosed }
+          try strong.saveCheckpoint(of: log)
+        }
       }
       scheduleCleaner(broker, strong.context, every: interval)
     }

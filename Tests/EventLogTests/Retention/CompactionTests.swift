@@ -43,6 +43,23 @@ struct CompactionTests {
     }
   }
 
+  @Test(
+    "has its result survive a kill and a power cut also where cleanup.policy says something else by then",
+    arguments: [TestBroker.Stop.kill, .powerCut])
+  func otherPolicy(stop: TestBroker.Stop) async throws {
+    try await withTestBroker(clock: TestClock(), powerCuts: true) { broker in
+      try broker.admin.createTopic("t", configs: ["cleanup.policy": "compact", "segment.bytes": "1000"])
+      try await fill(broker)
+      try await broker.advance(by: .seconds(15))
+      let before = try await broker.drain("t").map(\.offset)
+      try #require(before.count < 60)
+      try broker.admin.alterConfigs("t", to: ["cleanup.policy": "delete", "segment.bytes": "1000"])
+      try broker.restart(after: stop)
+      #expect(try await broker.drain("t").map(\.offset) == before)
+      #expect(broker.warnings.isEmpty)
+    }
+  }
+
   @Test("on demand takes the active segment too, and says what it did")
   func onDemand() async throws {
     try await withTestBroker(clock: TestClock()) { broker in
