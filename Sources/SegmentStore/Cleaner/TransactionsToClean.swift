@@ -47,7 +47,8 @@ struct CleanerScan {
         if let first, try ControlRecord(decoding: batch).kind == .abort {
           aborted.append(
             AbortedTransaction(
-              producerID: id, firstOffset: first, lastOffset: header.lastOffset, lastStableOffset: header.nextOffset))
+              producerID: id, firstOffset: first, lastOffset: header.lastOffset,
+              lastStableOffset: open.values.min() ?? header.nextOffset))
         }
       }
     } else {

@@ -298,6 +298,23 @@ struct LogCleanerTransactionTests {
     #expect(try world.read().map(\.value) == ["committed"])
   }
 
+  @Test("a reader that is still at the old segment finds in the new index all that was aborted, however it overlaps")
+  func overlappingAborted() throws {
+    let world = try CleanerWorld(segments: [
+      ProducerBatch.data(0, [("a", "1")], producer: 1)
+        + ProducerBatch.data(1, [("b", "aborted")], producer: 3, isTransactional: true)
+        + ProducerBatch.data(2, [("c", "aborted")], producer: 2, isTransactional: true)
+        + ProducerBatch.marker(3, false, producer: 2)
+        + ProducerBatch.data(4, [("d", "4")], producer: 1, sequence: 1)
+        + ProducerBatch.marker(5, false, producer: 3)
+    ])
+    let before = world.log.abortedTransactions(from: 0, below: 3)
+    #expect(before.map(\.producerID) == [2, 3])
+    try world.roll()
+    try world.clean()
+    #expect(world.log.abortedTransactions(from: 0, below: 3) == before)
+  }
+
   @Test("an open transaction holds it back")
   func open() throws {
     let world = try CleanerWorld(segments: [
