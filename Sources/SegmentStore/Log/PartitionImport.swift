@@ -41,7 +41,7 @@ package struct PartitionImport {
   /// Makes the target and fills it. What fails leaves no target behind.
   ///
   /// - Throws: `corruptMessage` or `invalidRecord` with the file and the place of the first batch that is not right;
-  ///   `invalidRequest` where the source holds no log.
+  ///   `invalidRequest` where the source holds no log, or one that a stop left in the middle of a compaction.
   package mutating func run() throws(EventLogError) -> Summary {
     let bases = try findSegments()
     try fileSystem.makeDirectory(target)
@@ -66,6 +66,7 @@ package struct PartitionImport {
     }
     var bases: [Int64] = []
     for name in try fileSystem.list(source) {
+      try refuse(unfinishedSwap: name)
       guard let (base, kind) = SegmentFiles.parse(name), kind == .log else { continue }
       bases.append(base)
       totalBytes += try fileSystem.status(source + "/" + name)?.size ?? 0
@@ -75,6 +76,18 @@ package struct PartitionImport {
         .invalidRequest, "there is no segment (NNNNNNNNNNNNNNNNNNNN.log) in the directory", file: source)
     }
     return bases.sorted()
+  }
+
+  /// A segment that was about to take the place of others may be the only one that has their records: Kafka renames those
+  /// first.
+  private func refuse(unfinishedSwap name: String) throws(EventLogError) {
+    guard name.hasSuffix(SegmentFiles.swapSuffix),
+      SegmentFiles.parse(String(name.dropLast(SegmentFiles.swapSuffix.count)))?.kind == .log
+    else { return }
+    throw EventLogError(
+      .invalidRequest,
+      "a compacted segment was about to take the place of others when whoever wrote the directory was stopped; open it there "
+        + "once, which finishes that, and close it in order. Nothing was imported", file: source + "/" + name)
   }
 
   private mutating func copySegment(_ base: Int64, isLast: Bool) throws(EventLogError) {

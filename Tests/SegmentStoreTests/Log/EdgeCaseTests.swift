@@ -50,6 +50,25 @@ struct EdgeCaseTests {
     #expect(try work.run().logEndOffset == 2)
   }
 
+  @Test("an import of what Kafka left in the middle of a compaction is refused: the .swap may be the only one there is")
+  func importOfUnfinishedSwap() throws {
+    let directory = try TemporaryDirectory()
+    let source = directory.path + "/x-0"
+    try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
+    try Files.write(CraftedBatch.record(0, "a"), to: source + "/00000000000000000000.log.swap")
+    try Files.write(CraftedBatch.record(7, "b"), to: source + "/00000000000000000007.log")
+    var work = PartitionImport(
+      from: source, to: directory.path + "/y-0", fileSystem: LocalFileSystem(), progress: { _, _ in })
+    let error = #expect(throws: EventLogError.self) { _ = try work.run() }
+    #expect(error?.code == .invalidRequest && error?.file == source + "/00000000000000000000.log.swap")
+    #expect(!FileManager.default.fileExists(atPath: directory.path + "/y-0"))
+    // Of an index alone nothing is lost.
+    try FileManager.default.moveItem(
+      atPath: source + "/00000000000000000000.log.swap", toPath: source + "/00000000000000000000.log")
+    try Files.write([], to: source + "/00000000000000000000.index.swap")
+    #expect(try work.run().records == 2)
+  }
+
   @Test("the last offsets there are can be read, and what has none left is refused")
   func lastOffsets() throws {
     let directory = try TemporaryDirectory()
