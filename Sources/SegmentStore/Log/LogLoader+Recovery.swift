@@ -46,7 +46,7 @@ extension LogLoader {
       if goesOn {
         var index = scan.index
         index.close()
-        try IndexFile.write(index.offsets, index.times, candidate.files, fileSystem, durably: true)
+        try replaceIndexes(index, candidate.files, durably: true)
         continue
       }
       for later in bases[(number + 1)...] {
@@ -99,9 +99,12 @@ extension LogLoader {
     return result
   }
 
-  private func replaceIndexes(_ index: IndexBuilder, _ files: SegmentFiles) throws(EventLogError) {
+  /// Where there is no room for them the log does without: they are made anew by who needs them.
+  private func replaceIndexes(
+    _ index: IndexBuilder, _ files: SegmentFiles, durably: Bool = false
+  ) throws(EventLogError) {
     do throws(EventLogError) {
-      try IndexFile.write(index.offsets, index.times, files, fileSystem)
+      try IndexFile.write(index.offsets, index.times, files, fileSystem, durably: durably)
     } catch {
       context.warn(error)
       try unlinkIfPresent(files.offsetIndex)

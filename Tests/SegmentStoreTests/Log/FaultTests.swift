@@ -115,6 +115,26 @@ struct FaultTests {
     }
   }
 
+  @Test("room for the indexes of closed segments, a log that was not closed opens all the same, and does without")
+  func recoverOnFullDisk() throws {
+    let directory = try TemporaryDirectory()
+    let system = FaultyFileSystem(root: directory.path)
+    var configuration = LogConfiguration()
+    configuration.segmentBytes = 200
+    let test = TestLog(directory.path, configuration, fileSystem: system)
+    let log = try test.open()
+    for number in 0..<10 { try log.append("value \(number)") }
+    try log.finishRolledSegments()
+    try #require(log.segments.count > 2)
+    log.abandon(Self.broken)
+    system.arm(.write, after: 0, times: nil, with: .fail(Self.diskFull)) { $0.contains("index") }
+    let again = try test.open()
+    #expect(try again.values().count == 10)
+    #expect(test.warnings.all.contains { $0.contains("no room") })
+    #expect(try Files.list(test.directory, "index").isEmpty)
+    again.abandon(Self.broken)
+  }
+
   @Test("room for the indexes, the log closes all the same, and the next opening has all records")
   func closeOnFullDisk() throws {
     let directory = try TemporaryDirectory()
