@@ -59,15 +59,17 @@ public struct StoreBackup: Sendable {
     let unfinished = target + "/" + MetadataStore.fileName + ".unfinished"
     // For its owner alone, which SQLite would not see to.
     fileSystem.close(try fileSystem.open(unfinished, .create))
-    let topics = try snapshot(to: unfinished)
+    let (topics, checkpoints) = try snapshot(to: unfinished)
     let total = topics.reduce(0) { $0 + size(of: $1, fileSystem) }
     var report = Report()
     var done: Int64 = 0
     for topic in topics {
       for number in 0..<topic.partitions {
         let name = TopicPartition(topic.name, number).description
+        let checkpoint = checkpoints[PartitionID(topic.id, number)]
         let backup = PartitionBackup(
-          from: source + "/" + name, to: target + "/" + name, mayLink: usesHardLinks, fileSystem: fileSystem
+          from: source + "/" + name, to: target + "/" + name, mayLink: usesHardLinks,
+          durableOffset: max(checkpoint?.recoveryPoint ?? 0, checkpoint?.logEndOffset ?? 0), fileSystem: fileSystem
         ) { bytes in
           done += bytes
           progress(done, max(done, total))
@@ -95,8 +97,10 @@ public struct StoreBackup: Sendable {
     }
   }
 
-  /// The metadata of one moment, and the topics in them.
-  private func snapshot(to path: String) throws(EventLogError) -> [TopicMetadata] {
+  /// The metadata of one moment, and the topics in them, with how far their logs were on the disk.
+  private func snapshot(
+    to path: String
+  ) throws(EventLogError) -> ([TopicMetadata], [PartitionID: StoredCheckpoint]) {
     let metadata = try MetadataStore(path: source + "/" + MetadataStore.fileName, mode: .readOnly)
     do throws(EventLogError) {
       try metadata.snapshot(to: path)
@@ -109,8 +113,9 @@ public struct StoreBackup: Sendable {
     // Whatever the store was, the copy's logs were cut where they happened to end: it opens as after a crash.
     _ = try copy.beginSession()
     let topics = try copy.topics()
+    let checkpoints = try copy.checkpoints()
     try copy.close()
-    return topics.filter { !$0.isDeleting }
+    return (topics.filter { !$0.isDeleting }, checkpoints)
   }
 
   private func size(of topic: TopicMetadata, _ fileSystem: LocalFileSystem) -> Int64 {

@@ -5,7 +5,8 @@ package import RecordFormat
 /// deleting from at this moment.
 ///
 /// Closed segments don't change: a compaction or a deletion replaces or removes whole files. So they get a second name
-/// where that is possible, and are else copied. Of the last segment, which grows, all whole batches are copied.
+/// where that is possible, and are else copied. Of the last segment, which grows, all whole batches are copied; where it is
+/// damaged below what was on the disk, what lies from there on as well, as it is.
 package struct PartitionBackup {
   package struct Summary: Sendable {
     package var segments = 0
@@ -19,17 +20,22 @@ package struct PartitionBackup {
   private let source: String
   private let target: String
   private let mayLink: Bool
+  /// Everything below it is known to have been on the disk.
+  private let durableOffset: Int64
   /// Told of the bytes that each file brought.
   private let progress: (Int64) -> Void
 
-  /// - Parameter mayLink: whether closed segments may be the same files in both directories.
+  /// - Parameters:
+  ///   - mayLink: whether closed segments may be the same files in both directories.
+  ///   - durableOffset: below it the log was on the disk: whatever lies there now is copied.
   package init(
-    from source: String, to target: String, mayLink: Bool, fileSystem: LocalFileSystem,
+    from source: String, to target: String, mayLink: Bool, durableOffset: Int64, fileSystem: LocalFileSystem,
     progress: @escaping (Int64) -> Void
   ) {
     self.source = source
     self.target = target
     self.mayLink = mayLink
+    self.durableOffset = durableOffset
     self.fileSystem = fileSystem
     self.progress = progress
   }
@@ -144,16 +150,28 @@ package struct PartitionBackup {
     let output = try fileSystem.open(to.log, .create)
     defer { fileSystem.close(output) }
     summary.logEndOffset = base
-    var scanner = LogScanner(
-      fileSystem, input, path: from.log, limit: try fileSystem.size(of: input, path: from.log))
+    let size = try fileSystem.size(of: input, path: from.log)
+    var scanner = LogScanner(fileSystem, input, path: from.log, limit: size)
+    var end: Int64 = 0
     while case .batch(let header, let position, let isValid) = try scanner.next() {
       // What is damaged is copied as it is: a backup is no repair.
       if !isValid, try scanner.isUnfinished(header) { break }
       let batch = try scanner.copy(header, at: position)
       try fileSystem.write(output, batch.bytes, at: position, path: to.log)
+      end = position + Int64(header.sizeInBytes)
       summary.logEndOffset = header.nextOffset
       summary.copiedBytes += Int64(header.sizeInBytes)
       progress(Int64(header.sizeInBytes))
+    }
+    if summary.logEndOffset < durableOffset, try !fileSystem.isZero(end..<size, of: input, from.log) {
+      // No batch that is being stored at this moment: what lies behind it had been acknowledged.
+      let count = try fileSystem.copy(end..<size, of: input, from.log, to: output, to.log, at: end)
+      summary.copiedBytes += count
+      progress(count)
+      // Who opens the copy finds by them where the log goes on.
+      for (file, copy) in [(from.offsetIndex, to.offsetIndex), (from.timeIndex, to.timeIndex)] {
+        _ = try clone(file, to: copy, mayLink: false)
+      }
     }
     try fileSystem.syncData(output, path: to.log)
     summary.segments += 1

@@ -99,6 +99,35 @@ struct StoreBackupTests {
     try copy.close()
   }
 
+  @Test(
+    "is no repair: what lies behind a damage of the last segment is in it, as it is in the store",
+    arguments: [8, 16, 62])
+  func damaged(byte: Int) throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory("store"))
+    try broker.admin.createTopic("t", configs: ["index.interval.bytes": "200"])
+    let producer = try broker.producer(ProducerConfiguration(acks: .leader))
+    for number in 0..<50 { try producer.append([Record(value: "\(number)")], to: TopicPartition("t", 0)) }
+    try broker.close()
+    let name = "/t-0/00000000000000000000.log"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: directory("store") + name))
+    // No checksum says more of the last one than that something is wrong with it: it might have been about to be stored.
+    for number in byte == 62 ? [20, 49] : [20] {
+      let batch = try RepairWorld.batches(in: directory("store") + name)[number]
+      bytes[batch.position + byte] ^= 0x40
+    }
+    try bytes.write(to: URL(fileURLWithPath: directory("store") + name))
+    _ = try StoreBackup(from: directory("store"), to: directory("backup")).run()
+    #expect(try Data(contentsOf: URL(fileURLWithPath: directory("backup") + name)) == bytes)
+    let copy = try Broker.open(directory("backup"))
+    let consumer = try copy.consumer()
+    try consumer.assign([TopicPartition("t", 0)])
+    try consumer.seek(TopicPartition("t", 0), to: 40)
+    let read = Array(try consumer.read())
+    #expect(read.first?.valueString == "40")
+    try copy.close()
+  }
+
   @Test("never changes what it shares with the store: not when a damaged segment is cut, not when it is appended to")
   func shared() throws {
     let directory = try TemporaryDirectory()
