@@ -60,7 +60,7 @@ extension Admin {
       lag.bytes = backlog.bytes
       lag.timestamp = backlog.firstTimestamp
     case .reader(let reader):
-      lag.timestamp = try reader.read(from: position, maxBytes: 0).batches.first?.timestamp(ofFirstFrom: position)
+      lag.timestamp = try reader.firstTimestamp(from: position)
     case .offline(_, let error): throw error
     }
     if let timestamp = lag.timestamp {
