@@ -4,12 +4,6 @@ internal import Synchronization
 
 /// Chooses what to compact next, and has it done: Kafka's `LogCleaner` with its `LogCleanerManager`.
 final class LogCleanerManager: Sendable {
-  private struct State {
-    var inProgress: Set<TopicPartition> = []
-    /// What a pass failed on: left alone until the broker is opened again.
-    var uncleanable: [ObjectIdentifier: EventLogError] = [:]
-  }
-
   /// Writes down how far a log is on the disk.
   typealias SaveCheckpoint = @Sendable (PartitionLog) throws(EventLogError) -> Void
 
@@ -19,7 +13,7 @@ final class LogCleanerManager: Sendable {
   private let cleaner: LogCleaner
   private let threadCount: Int
   private let stops: Flag
-  private let state = Mutex(State())
+  private let inProgress = Mutex<Set<TopicPartition>>([])
 
   private final class Flag: Sendable {
     let isSet = Atomic(false)
@@ -94,15 +88,15 @@ final class LogCleanerManager: Sendable {
   }
 
   private func isFree(_ log: PartitionLog) -> Bool {
-    state.withLock { !$0.inProgress.contains(log.topicPartition) && $0.uncleanable[ObjectIdentifier(log)] == nil }
+    log.cleaningFailure == nil && inProgress.withLock { !$0.contains(log.topicPartition) }
   }
 
   private func grab(_ log: PartitionLog) -> Bool {
-    state.withLock { $0.inProgress.insert(log.topicPartition).inserted }
+    inProgress.withLock { $0.insert(log.topicPartition).inserted }
   }
 
   private func release(_ log: PartitionLog) {
-    _ = state.withLock { $0.inProgress.remove(log.topicPartition) }
+    _ = inProgress.withLock { $0.remove(log.topicPartition) }
   }
 
   /// One pass, and its checkpoint. A log on which it fails is left alone from then on, unless only room was missing.
@@ -121,7 +115,7 @@ final class LogCleanerManager: Sendable {
       guard error.code != .diskFull, error.code != .illegalState else { throw error }
       var told = error
       told.message += "; the partition is not compacted any more before the broker is opened again"
-      state.withLock { $0.uncleanable[ObjectIdentifier(log)] = told }
+      log.cleaningFailed(told)
       throw told
     }
   }
@@ -132,7 +126,7 @@ final class LogCleanerManager: Sendable {
   ///
   /// - Parameter saveCheckpoint: as `Broker.saveCheckpoint`.
   func compact(_ log: PartitionLog, saveCheckpoint: SaveCheckpoint) throws(EventLogError) -> CleanerStats {
-    if let error = state.withLock({ $0.uncleanable[ObjectIdentifier(log)] }) { throw error }
+    if let error = log.cleaningFailure { throw error }
     guard grab(log) else {
       throw EventLogError(.illegalState, "the partition is being compacted at this moment; try again later")
         .at(log.topicPartition)

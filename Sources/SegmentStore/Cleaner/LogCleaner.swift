@@ -304,4 +304,9 @@ package struct LogCleaner: Sendable {
 extension PartitionLog {
   /// Whether the segment is no longer one of the log's.
   func isReplaced(_ segment: Segment) -> Bool { segment.isRemoved }
+
+  /// Why the log is left alone by the cleaner, until it is opened again.
+  package var cleaningFailure: EventLogError? { state.withLock { $0.cleaningFailure } }
+
+  package func cleaningFailed(_ error: EventLogError) { state.withLock { $0.cleaningFailure = error } }
 }

@@ -104,6 +104,8 @@ package final class PartitionLog: Sendable {
     /// `failure != nil`, which each append asks, and which the optional of a large value answers slowly.
     private(set) var hasFailed = false
     var isClosed = false
+    /// What a pass of the cleaner failed on.
+    var cleaningFailure: EventLogError?
   }
 
   /// Opens the log in `directory`, which is made if it is missing.

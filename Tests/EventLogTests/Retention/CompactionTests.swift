@@ -109,6 +109,23 @@ struct CompactionTests {
     }
   }
 
+  @Test("that failed on a topic is no reason to leave another one alone, wherever its log lies in memory")
+  func failureOfDeletedTopic() async throws {
+    try await withTestBroker { broker in
+      for _ in 0..<10 {
+        try broker.admin.createTopic("t", configs: ["cleanup.policy": "compact"])
+        try await fill(broker, rounds: 1)
+        try broker.corrupt("t", offset: 10)
+        #expect(throws: EventLogError.self) { try broker.admin.compact(partition) }
+        try broker.admin.deleteTopic("t")
+        try broker.admin.createTopic("t", configs: ["cleanup.policy": "compact"])
+        try await fill(broker, rounds: 2)
+        #expect(try broker.admin.compact(partition).recordsKept == 20)
+        try broker.admin.deleteTopic("t")
+      }
+    }
+  }
+
   @Test("leaves a producer with a name its sequence numbers for ever, and others theirs for producer.id.expiration.ms")
   func producers() async throws {
     var configuration = BrokerConfiguration()
