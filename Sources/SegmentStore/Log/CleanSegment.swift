@@ -27,7 +27,7 @@ struct CleanSegment {
     // What can't be read is made anew, as what is wrong.
     guard let indexes = try? loader.loadIndexes() else { return nil }
     // One file may be of this stop, and the other of an earlier one.
-    if let last = indexes.times.last, segment.baseOffset + Int64(last.relativeOffset) >= end { return nil }
+    if let last = indexes.times.last, Int64(last.relativeOffset) >= end - segment.baseOffset { return nil }
     let index = IndexBuilder(
       baseOffset: segment.baseOffset, interval: configuration.indexIntervalBytes, offsets: indexes.offsets,
       times: indexes.times)

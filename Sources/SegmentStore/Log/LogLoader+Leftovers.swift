@@ -53,7 +53,7 @@ extension LogLoader {
         continue
       }
       for name in try fileSystem.list(directory) {
-        guard let (old, kind) = SegmentFiles.parse(name), kind != .snapshot, old >= base, old < max(end, base + 1)
+        guard let (old, kind) = SegmentFiles.parse(name), kind != .snapshot, old == base || (base..<end).contains(old)
         else {
           continue
         }

@@ -22,7 +22,8 @@ struct IndexBuilder {
     self.times = times
     if let last = times.last {
       maxTimestamp = last.timestamp
-      offsetOfMaxTimestamp = baseOffset + Int64(last.relativeOffset)
+      // Files that somebody put there may have any name, and say anything.
+      offsetOfMaxTimestamp = baseOffset &+ Int64(last.relativeOffset)
     }
   }
 
@@ -61,7 +62,7 @@ struct IndexBuilder {
   private func addTime() {
     // Records without a timestamp (-1) get no entry: Kafka's tools take one for an index that is out of order.
     guard maxTimestamp > times.last?.timestamp ?? -1,
-      let relative = Int32(exactly: offsetOfMaxTimestamp - baseOffset)
+      let relative = Int32(exactly: offsetOfMaxTimestamp &- baseOffset)
     else { return }
     times.append(TimeIndexEntry(timestamp: maxTimestamp, relativeOffset: relative))
   }

@@ -28,12 +28,13 @@ struct IndexCheck {
 
   /// A batch that lies at `position`; those before it came earlier.
   mutating func see(_ header: RecordBatchHeader, at position: Int64) {
+    let relative = header.lastOffset - baseOffset
     if let entry = offsets.first, Int64(entry.position) <= position {
-      isWrong = isWrong || entry.position != position || baseOffset + Int64(entry.relativeOffset) != header.lastOffset
+      isWrong = isWrong || entry.position != position || Int64(entry.relativeOffset) != relative
       offsets.removeFirst()
     }
-    if let entry = times.first, baseOffset + Int64(entry.relativeOffset) <= header.lastOffset {
-      let isOfThisBatch = baseOffset + Int64(entry.relativeOffset) == header.lastOffset
+    if let entry = times.first, Int64(entry.relativeOffset) <= relative {
+      let isOfThisBatch = Int64(entry.relativeOffset) == relative
       isWrong = isWrong || !isOfThisBatch || entry.timestamp != header.maxTimestamp
       times.removeFirst()
     }

@@ -50,6 +50,37 @@ struct EdgeCaseTests {
     #expect(try work.run().logEndOffset == 2)
   }
 
+  @Test("index entries that name offsets beyond the last there is are no entries", arguments: [true, false])
+  func indexBeyondLastOffset(wasClean: Bool) throws {
+    for (base, bytes) in [(.max - 3, CraftedBatch.record(.max - 3, "a")), (Int64.max, [1, 2, 3])] {
+      let directory = try TemporaryDirectory()
+      let test = TestLog(directory.path)
+      try FileManager.default.createDirectory(atPath: test.directory, withIntermediateDirectories: true)
+      let files = SegmentFiles(directory: test.directory, baseOffset: base)
+      try Files.write(bytes, to: files.log)
+      try Files.write([], to: files.offsetIndex)
+      var entry: [UInt8] = []
+      TimeIndexEntry(timestamp: 1000, relativeOffset: 100).append(to: &entry)
+      try Files.write(entry, to: files.timeIndex)
+      let end = base == .max ? 7 : base + 1
+      let log = try test.open(PartitionCheckpoint(recoveryPoint: 0, logEndOffset: end), wasClean: wasClean)
+      #expect(try log.values(from: base).count == (base == .max ? 0 : 1))
+      log.abandon(EventLogError(.illegalState, "done"))
+    }
+  }
+
+  @Test("a compacted segment at the last offset there is takes its place")
+  func swapAtLastOffset() throws {
+    let directory = try TemporaryDirectory()
+    let test = TestLog(directory.path)
+    try FileManager.default.createDirectory(atPath: test.directory, withIntermediateDirectories: true)
+    let files = SegmentFiles(directory: test.directory, baseOffset: .max)
+    try Files.write([], to: files.log + SegmentFiles.swapSuffix)
+    let log = try test.open()
+    #expect(log.logEndOffset == .max)
+    log.abandon(EventLogError(.illegalState, "done"))
+  }
+
   @Test("an import of what Kafka left in the middle of a compaction is refused: the .swap may be the only one there is")
   func importOfUnfinishedSwap() throws {
     let directory = try TemporaryDirectory()
