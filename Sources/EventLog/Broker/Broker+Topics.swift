@@ -234,7 +234,7 @@ extension Broker {
     log.abandon(reason)
     let grave = SiblingName.path(log.directory, suffix: BrokerOpening.deletedSuffix)
     do throws(EventLogError) {
-      try context.fileSystem.rename(log.directory, to: grave)
+      try log.moveDirectory(to: grave)
       try context.fileSystem.removeTree(grave)
     } catch {
       context.warn(error.at(log.topicPartition))

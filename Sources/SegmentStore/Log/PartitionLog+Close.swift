@@ -88,6 +88,12 @@ extension PartitionLog {
     letGo()
   }
 
+  /// Gives the directory of an abandoned log another name, once nobody is changing the names of files in it: they go by paths,
+  /// and would meet those of the next log that is made there.
+  package func moveDirectory(to path: String) throws(EventLogError) {
+    try fileChanges.withLock { _ throws(EventLogError) in try context.fileSystem.rename(directory, to: path) }
+  }
+
   /// Whether appends are refused, and why.
   package var failure: EventLogError? { state.withLock { $0.failure } }
 
