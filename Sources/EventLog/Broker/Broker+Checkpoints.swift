@@ -23,6 +23,13 @@ extension Broker {
     }
   }
 
+  /// The same, of logs that were synced up to where they ended the last time. What the kernel wrote out by itself meanwhile
+  /// costs no more than a look; without it a recovery would go over all that was ever written to the active segment.
+  private func checkpointRegularly() {
+    flush { log in log.isFlushDueAtCheckpoint() }
+    do throws(EventLogError) { try checkpoint() } catch { context.warn(error) }
+  }
+
   /// Writes the recovery point of one log down, durably.
   ///
   /// - Throws: `unknownTopicOrPartition` where it is no longer the broker's: its topic was deleted, or its partition imported.
@@ -36,13 +43,6 @@ extension Broker {
       try metadata.save([PartitionID(topic.id, number): StoredCheckpoint(checkpoint)])
       log.saved(checkpoint)
     }
-  }
-
-  /// The same, of logs that were synced up to where they ended the last time. What the kernel wrote out by itself meanwhile
-  /// costs no more than a look; without it a recovery would go over all that was ever written to the active segment.
-  private func checkpointRegularly() {
-    flush { log in log.isFlushDueAtCheckpoint() }
-    do throws(EventLogError) { try checkpoint() } catch { context.warn(error) }
   }
 
   private func flush(where isDue: (PartitionLog) -> Bool) {

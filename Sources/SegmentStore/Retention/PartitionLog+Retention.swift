@@ -103,26 +103,43 @@ extension PartitionLog {
   }
 
   /// Renames the files of segments that are no longer in the list, and has them unlinked later. Called with `fileChanges`.
+  ///
+  /// The logs first, durably: wherever this ends, there is none without the transaction index that a snapshot says is complete.
+  /// What the others leave without a log the next opening removes.
   func discardFiles(of removed: [Segment], keeping kept: Set<Int64> = [], delay: Int64) throws(EventLogError) {
     context.contents.remove(removed)
     var failure: EventLogError?
     var paths: [String] = []
+    var gone: [Segment] = []
     for segment in removed {
-      // The log last: its name says that the others belong to something. A snapshot belongs to the offset, not to the file.
-      for kind in SegmentFiles.Kind.allCases.reversed() where kind != .snapshot || !kept.contains(segment.baseOffset) {
-        let path = segment.files.path(kind)
-        do throws(EventLogError) {
-          guard try context.fileSystem.status(path) != nil else { continue }
-          try context.fileSystem.rename(path, to: path + SegmentFiles.deletedSuffix)
-          paths.append(path + SegmentFiles.deletedSuffix)
-        } catch {
-          failure = failure ?? error
-        }
+      do throws(EventLogError) {
+        try discard(segment.files.log, &paths)
+        gone.append(segment)
+      } catch {
+        failure = failure ?? error
       }
     }
-    do throws(EventLogError) { try context.fileSystem.syncDirectory(directory) } catch { failure = failure ?? error }
+    do throws(EventLogError) {
+      try context.fileSystem.syncDirectory(directory)
+      for segment in gone {
+        // A snapshot belongs to the offset, not to the file.
+        for kind in SegmentFiles.Kind.allCases
+        where kind != .log && (kind != .snapshot || !kept.contains(segment.baseOffset)) {
+          try discard(segment.files.path(kind), &paths)
+        }
+      }
+      try context.fileSystem.syncDirectory(directory)
+    } catch {
+      failure = failure ?? error
+    }
     context.deletedFiles.add(paths, bytes: removed.reduce(0) { $0 + Int64($1.size) }, delay: delay)
     if let failure { throw failure.at(topicPartition) }
+  }
+
+  private func discard(_ path: String, _ paths: inout [String]) throws(EventLogError) {
+    guard try context.fileSystem.status(path) != nil else { return }
+    try context.fileSystem.rename(path, to: path + SegmentFiles.deletedSuffix)
+    paths.append(path + SegmentFiles.deletedSuffix)
   }
 
   /// Does `body` again where it failed because a segment went away, or was replaced, in the middle of it.

@@ -61,6 +61,31 @@ struct PartitionLogRetentionTests {
     test.context.shutDown()
   }
 
+  @Test("leave no log without its other files, wherever the deletion is broken off", arguments: [true, false])
+  func brokenOff(bySync: Bool) throws {
+    var number = 0
+    var isDone = false
+    while !isDone {
+      let directory = try TemporaryDirectory()
+      let system = FaultyFileSystem(root: directory.path, tracksDurability: false)
+      let test = TestLog(directory.path, fileSystem: system)
+      let log = try filled(test)
+      try log.finishRolledSegments()
+      let before = try names(test)
+      try log.advanceLogStart(to: 10)
+      system.fail(
+        bySync ? .syncDirectory : .rename, after: number, isPermanent: true, with: FaultyFileSystem.inputOutput)
+      isDone = (try? log.removeSegmentsBelowLogStart()) != nil
+      let after = try names(test)
+      for name in before where after.contains("\(name.prefix(20)).log") {
+        #expect(after.contains(name), "\(name), call \(number)")
+      }
+      number += 1
+      log.abandon(EventLogError(.illegalState, "killed"))
+    }
+    #expect(number > 2)
+  }
+
   /// What the active segment's file has beyond what is written.
   private func reserved(_ test: TestLog, _ log: PartitionLog) throws -> Int {
     let active = try #require(log.segments.last)
