@@ -5,6 +5,7 @@ internal import SegmentStore
 extension Consumer {
   /// Commits the positions: of each partition, the offset after the last record that a poll returned. When this returns,
   /// they are on the disk. Where the disk is quick, the thread of this task writes them, and is held up for a millisecond or two.
+  /// What was read of topics that were deleted meanwhile is left out.
   ///
   /// - Throws: `invalidGroupID` without a group; `commitFailed` where the group went on without this member, so that
   ///   others may have read these records too; `rebalanceInProgress` where the group is dividing its partitions, so that a
@@ -223,13 +224,17 @@ extension Consumer {
     }
   }
 
+  /// The positions that are known, as they are to be committed: not those within topics that were deleted, which are
+  /// nothing to others of the same names.
   func currentPositions() -> [TopicPartition: OffsetAndMetadata] {
     // Of what a loop was not given yet, nothing counts as read. Not under the lock: this may be the loop's last reference.
     let unread = state.withLock { $0.loop }?.unread ?? [:]
+    let topics = broker.topicTable
     return state.withLock { state in
+      let areAllThere = !state.positions.ids(topics).isEmpty
       var result = [TopicPartition: OffsetAndMetadata](minimumCapacity: state.positions.slots.count)
       for position in state.positions.slots {
-        guard let offset = position.offset else { continue }
+        guard let offset = position.offset, areAllThere || position.id(topics) != nil else { continue }
         result[position.topicPartition] = OffsetAndMetadata(
           min(offset, unread[position.topicPartition] ?? .max), leaderEpoch: position.leaderEpoch)
       }

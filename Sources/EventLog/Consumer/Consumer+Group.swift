@@ -99,13 +99,9 @@ extension Consumer {
 
   /// The partitions whose topics were deleted, and maybe made again: what is held of them is held of the old ones.
   func outdated() -> Set<TopicPartition> {
-    state.withLock { state in
-      Set(
-        state.positions.slots.compactMap { position in
-          guard case .log(let log) = position.partition else { return nil }
-          if case .log(let current)? = try? broker.partition(position.topicPartition), current === log { return nil }
-          return position.topicPartition
-        })
+    let topics = broker.topicTable
+    return state.withLock { state in
+      Set(state.positions.slots.lazy.filter { $0.id(topics) == nil }.map(\.topicPartition))
     }
   }
 

@@ -1,3 +1,4 @@
+internal import MetadataStore
 internal import RecordFormat
 internal import SegmentStore
 
@@ -20,6 +21,14 @@ struct PartitionPosition {
   init(_ topicPartition: TopicPartition, _ partition: Partition) {
     self.topicPartition = topicPartition
     self.partition = partition
+  }
+
+  /// What the partition is stored by; nil where it is gone: the topic was deleted, and maybe another one made of that name.
+  func id(_ topics: TopicTable) -> PartitionID? {
+    let number = topicPartition.partition
+    guard let topic = topics.find(topicPartition.topic), number < topic.partitionCount else { return nil }
+    if case .log(let log) = partition, topic.logIfUsed(number) !== log { return nil }
+    return PartitionID(topic.id, number)
   }
 
   mutating func seek(to offset: Int64) {

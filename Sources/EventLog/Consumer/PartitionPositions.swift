@@ -46,9 +46,8 @@ struct PartitionPositions {
     if let known = ids, known.version == version { return known.ids }
     var found: [PartitionID] = []
     for slot in slots.indices {
-      let partition = slots[slot].topicPartition
-      guard let topic = topics.find(partition.topic), partition.partition < topic.partitionCount else { return [] }
-      found.append(PartitionID(topic.id, partition.partition))
+      guard let id = slots[slot].id(topics) else { return [] }
+      found.append(id)
     }
     ids = (version, found)
     return found
