@@ -157,6 +157,7 @@ extension Consumer {
     if case .none = state.subscription {
       throw EventLogError(.illegalState, "the consumer has neither subscribed to topics nor assigned partitions")
     }
+    if state.positions.mayHaveUnknown { resolveAll(&state) }
     if configuration.fetchMinBytes > 1, !acceptsFewBytes, availableBytes(state) < configuration.fetchMinBytes {
       return nil
     }
@@ -191,6 +192,7 @@ extension Consumer {
         if state.positions.order.count > 1 { delivered.append(slot) }
       } catch  where error.code == .offsetOutOfRange && configuration.autoOffsetReset != .none {
         state.positions.slots[slot].seek(configuration.autoOffsetReset)
+        state.positions.mayHaveUnknown = true
         signal.wake()
       } catch  where error.code == .unstableOffsetCommit {
         // Woken when the transaction has ended.
@@ -210,6 +212,20 @@ extension Consumer {
     state.hasUncommitted = true
     state.positions.moveToEnd(delivered)
     return ConsumerRecords(batches)
+  }
+
+  /// Finds the positions out that are not known, before anything is waited for: also of partitions that are paused, or whose turn
+  /// does not come, since `latest` is the end as it is now. One that can't be found out says why when it is its turn.
+  private func resolveAll(_ state: inout State) {
+    state.positions.mayHaveUnknown = false
+    for slot in state.positions.slots.indices where state.positions.slots[slot].offset == nil {
+      do throws(EventLogError) {
+        _ = try resolve(&state.positions.slots[slot])
+        state.hasUncommitted = true
+      } catch {
+        state.positions.mayHaveUnknown = true
+      }
+    }
   }
 
   /// The position: as it is, as `seekToBeginning` or `seekToEnd` left it, as the group committed it, or as

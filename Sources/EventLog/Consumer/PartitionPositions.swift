@@ -10,6 +10,8 @@ struct PartitionPositions {
   var slots: [PartitionPosition] = []
   /// The slots in the order in which they are looked at: who delivered goes to the end.
   private(set) var order: [Int] = []
+  /// Whether there may be positions that are not known: what each poll looks at before it looks for any.
+  var mayHaveUnknown = false
   /// What the partitions of the slots are stored by, and the version of the topics when that was looked up.
   private var ids: (version: Int, ids: [PartitionID])?
 
@@ -23,12 +25,14 @@ struct PartitionPositions {
     _ topicPartition: TopicPartition, _ change: (inout PartitionPosition) throws(E) -> Void
   ) throws(E) {
     guard let slot = slotOf[topicPartition] else { return }
+    defer { if slots[slot].offset == nil { mayHaveUnknown = true } }
     try change(&slots[slot])
   }
 
   /// Adds a partition that is not here yet, to be looked at last.
   mutating func append(_ position: PartitionPosition) {
     ids = nil
+    if position.offset == nil { mayHaveUnknown = true }
     slotOf[position.topicPartition] = slots.count
     order.append(slots.count)
     slots.append(position)

@@ -78,6 +78,59 @@ struct ConsumerPositionTests {
     try broker.close()
   }
 
+  @Test("begins at the end as it was when the poll began, also where the poll then waits for fetch.min.bytes")
+  func latestBeforeWaiting() async throws {
+    try await withTestBroker(clock: TestClock()) { broker in
+      try await broker.produce("t", values: ["old"])
+      var configuration = ConsumerConfiguration()
+      configuration.fetchMinBytes = 100
+      let consumer = try broker.consumer(configuration)
+      try consumer.assign([t0])
+      let poll = Task { try await consumer.poll(timeout: .seconds(1)) }
+      try await broker.untilWaiting(consumer)
+      try await broker.produce("t", values: [String(repeating: "x", count: 1000)])
+      try await broker.advance(by: .seconds(2))
+      #expect(try await poll.value.map(\.offset) == [1])
+    }
+  }
+
+  @Test("begins at the end as it was at the first poll, also where the partition was paused then")
+  func latestWhilePaused() async throws {
+    try await withTestBroker { broker in
+      try await broker.produce("t", values: ["old"])
+      let consumer = try broker.consumer()
+      try consumer.assign([t0])
+      try consumer.pause([t0])
+      #expect(try await consumer.poll(timeout: .zero).isEmpty)
+      try await broker.produce("t", values: ["a"])
+      try consumer.resume([t0])
+      #expect(try await consumer.poll(timeout: .zero).map(\.offset) == [1])
+      try consumer.pause([t0])
+      try consumer.seekToEnd([t0])
+      #expect(try await consumer.poll(timeout: .zero).isEmpty)
+      try await broker.produce("t", values: ["b"])
+      try consumer.resume([t0])
+      #expect(try await consumer.poll(timeout: .zero).map(\.offset) == [2])
+    }
+  }
+
+  @Test("begins at the end as it was at the first poll, also where that was full before the partition's turn came")
+  func latestBehindOthers() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t", partitions: 2)
+      let t1 = TopicPartition("t", 1)
+      try await broker.produce("t", values: ["a", "b"], partition: 0)
+      var configuration = ConsumerConfiguration()
+      configuration.maxPollRecords = 1
+      let consumer = try broker.consumer(configuration)
+      try consumer.assign([t0, t1])
+      try consumer.seekToBeginning([t0])
+      #expect(try await consumer.poll(timeout: .zero).partitions == [t0])
+      try await broker.produce("t", values: ["new"], partition: 1)
+      #expect(try await consumer.poll(timeout: .zero).map(\.valueString) == ["new"])
+    }
+  }
+
   @Test("can be asked for by time")
   func byTime() async throws {
     let broker = try await broker()
