@@ -201,10 +201,14 @@ extension Consumer {
         // The topic was deleted; the rebalance that this began takes the partition away.
         continue
       } catch {
-        // What other partitions gave is returned first; the error comes again with the next poll. A damaged partition
-        // then waits its turn, so that those behind it get theirs.
+        if findAgain(slot, &state) {
+          signal.wake()
+          continue
+        }
+        // What other partitions gave is returned first; the error comes again with the next poll. The partition then waits
+        // its turn, so that those behind it get theirs.
         guard batches.isEmpty else { break }
-        if error.code == .corruptMessage { state.positions.moveToEnd([slot]) }
+        state.positions.moveToEnd([slot])
         throw error
       }
     }
@@ -266,6 +270,17 @@ extension Consumer {
     position.offset = offset
     position.pendingReset = nil
     return offset
+  }
+
+  /// Asks again for a partition that could not be opened when the consumer got it. False where it still can't be.
+  private func findAgain(_ slot: Int, _ state: inout State) -> Bool {
+    guard case .offline = state.positions.slots[slot].partition,
+      let found = try? broker.partition(state.positions.slots[slot].topicPartition)
+    else { return false }
+    if case .offline = found { return false }
+    state.positions.slots[slot].partition = found
+    watch(&state)
+    return true
   }
 
   private func availableBytes(_ state: borrowing State) -> Int {

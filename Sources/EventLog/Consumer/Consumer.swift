@@ -170,7 +170,9 @@ public final class Consumer: Sendable {
       state.positions = PartitionPositions()
       for (topicPartition, partition) in found.sorted(by: { $0.0 < $1.0 })
       where state.positions[topicPartition] == nil {
-        state.positions.append(old[topicPartition] ?? PartitionPosition(topicPartition, partition))
+        // What was read of a topic that was deleted says nothing of the one that was made in its place.
+        let kept = old[topicPartition]?.kept(in: partition)
+        state.positions.append(kept ?? PartitionPosition(topicPartition, partition))
       }
       watch(&state)
     }

@@ -5,7 +5,7 @@ internal import SegmentStore
 /// A consumer's state for one partition that it was assigned.
 struct PartitionPosition {
   let topicPartition: TopicPartition
-  let partition: Partition
+  var partition: Partition
   /// The next offset to return; nil until it is found out.
   var offset: Int64?
   /// Where `seekToBeginning` or `seekToEnd` is to go, at the next poll.
@@ -29,6 +29,18 @@ struct PartitionPosition {
     guard let topic = topics.find(topicPartition.topic), number < topic.partitionCount else { return nil }
     if case .log(let log) = partition, topic.logIfUsed(number) !== log { return nil }
     return PartitionID(topic.id, number)
+  }
+
+  /// The same position in a partition that was found by its name; nil where that is another one than it was in.
+  func kept(in found: Partition) -> PartitionPosition? {
+    switch (partition, found) {
+    case (.log(let log), .log(let current)) where log === current: return self
+    case (.log, _): return nil
+    default:
+      var position = self
+      position.partition = found
+      return position
+    }
   }
 
   mutating func seek(to offset: Int64) {

@@ -267,4 +267,24 @@ struct HostedPartitionTests {
       }
     }
   }
+
+  @Test("and whose log can't be made is asked for again by the consumer that has it, with every poll")
+  func consumerAsksAgain() async throws {
+    try await withReopened { broker in
+      failFiles(of: [1], broker.faults)
+      var configuration = ConsumerConfiguration()
+      configuration.autoOffsetReset = .earliest
+      let consumer = try broker.consumer(configuration)
+      try consumer.assign([TopicPartition("orders", 1)])
+      for _ in 0..<2 { await #expect(throws: EventLogError.self) { try await consumer.poll(timeout: .zero) } }
+      broker.faults.heal()
+      var read: [String?] = []
+      for _ in 0..<2 { read += try await consumer.poll(timeout: .zero).map(\.valueString) }
+      #expect(read == ["value 1"])
+      let poll = Task { try await consumer.poll(timeout: .seconds(60)).map(\.valueString) }
+      try await broker.untilWaiting(consumer)
+      try await broker.produce("orders", values: ["one more"], partition: 1)
+      #expect(try await poll.value == ["one more"])
+    }
+  }
 }

@@ -88,4 +88,42 @@ struct DeletedTopicTests {
       try broker.expectCommitted(by: "g", [a0: 6])
     }
   }
+
+  @Test("of which it has assigned itself a partition reads its other partitions, and is told in between")
+  func othersAreRead() async throws {
+    try await withTestBroker { broker in
+      for topic in ["a", "b"] { try await broker.produce(topic, values: values(topic, 1)) }
+      let consumer = try broker.consumer(configuration())
+      try consumer.assign([a0, b0])
+      #expect(try await consumer.poll(timeout: .zero).count == 2)
+      try broker.admin.deleteTopic("b")
+      var (read, errors) = (0, 0)
+      for _ in 0..<3 {
+        try await broker.produce("a", values: ["x"])
+        for _ in 0..<2 {
+          do { read += try await consumer.poll(timeout: .zero).count } catch let error as EventLogError {
+            #expect(error.code == .unknownTopicOrPartition)
+            errors += 1
+          }
+        }
+      }
+      #expect(read == 3)
+      #expect(errors == 3)
+    }
+  }
+
+  @Test("and assigns its partition again begins the new one as any other, and goes on with the rest where it was")
+  func assignedAgain() async throws {
+    try await withTestBroker { broker in
+      for topic in ["a", "b"] { try await broker.produce(topic, values: values(topic, 3)) }
+      let consumer = try broker.consumer(configuration())
+      try consumer.assign([a0, b0])
+      #expect(try await consumer.poll(timeout: .zero).count == 6)
+      try broker.admin.deleteTopic("b")
+      try await broker.produce("b", values: values("new", 2))
+      try consumer.assign([a0, b0])
+      #expect(try consumer.position(a0) == 3)
+      #expect(try await consumer.poll(timeout: .zero).map(\.valueString) == ["new0", "new1"])
+    }
+  }
 }
