@@ -28,6 +28,10 @@ extension Consumer {
         state.membership.mustJoin = false
       }
       return false
+    case .failed(let memberID, let error):
+      // It joins again with the next poll: as this member, and not as one more.
+      state.withLock { $0.membership.memberID = memberID }
+      throw error
     case .joined(let assignment):
       try await accept(assignment, owned: Set(owned), isCooperative: isCooperative)
       return true

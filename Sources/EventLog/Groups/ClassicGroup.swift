@@ -57,7 +57,7 @@ struct ClassicGroup {
     }
     if wasWaiting || mustRebalance { completeIfAllJoined(environment, &effects) }
     effects.check(at: environment.now + request.rebalanceTimeout)
-    if let failure { throw failure }
+    if let failure { return .failed(memberID: id, failure) }
     guard state == .stable, let member = members[id] else { return .waiting(memberID: id) }
     members[id]?.syncedGeneration = generation
     return .joined(GroupAssignment(memberID: id, generation: generation, partitions: member.assignment))
@@ -187,7 +187,7 @@ struct ClassicGroup {
     // One that is being prepared is complete when all have come; it goes by the topics as they are then.
     if state == .preparingRebalance, failure == nil { return }
     let isFirst = state == .empty
-    let longest = members.values.map(\.request.rebalanceTimeout).max() ?? 0
+    let longest = longestRebalanceTimeout
     state = .preparingRebalance
     failure = nil
     hasNewcomers = false
@@ -202,6 +202,8 @@ struct ClassicGroup {
       if let member = members[id] { effects.wakes.append(member.request.wake) }
     }
   }
+
+  private var longestRebalanceTimeout: Int64 { members.values.map(\.request.rebalanceTimeout).max() ?? 0 }
 
   /// Topics came, grew or went: all members have to say anew what they hold.
   mutating func topicsChanged(_ environment: GroupEnvironment, _ effects: inout GroupEffects) {
@@ -234,8 +236,11 @@ struct ClassicGroup {
     do throws(EventLogError) {
       assignment = try assignor.checkedAssign(partitionCounts: counts, members: described)
     } catch {
-      // Every member is told with its next poll, which tries again.
+      // Every member is told with its next poll, which tries again. Who does not come to that has another such time for it.
       failure = error
+      let end = environment.now + longestRebalanceTimeout
+      deadline = end
+      effects.check(at: end)
       for id in members.keys {
         members[id]?.hasJoined = false
         if let member = members[id] { effects.wakes.append(member.request.wake) }
@@ -246,6 +251,7 @@ struct ClassicGroup {
     state = .stable
     self.assignor = assignor
     deadline = nil
+    failure = nil
     for (id, member) in members {
       members[id]?.assignment = (assignment[id] ?? []).sorted()
       members[id]?.hasAssignment = true
@@ -309,12 +315,13 @@ struct ClassicGroup {
     } else {
       completeIfAllJoined(environment, &effects)
     }
-    effects.check(at: nextTimeout)
+    effects.check(at: nextTimeout(after: now))
   }
 
-  private var nextTimeout: Int64 {
+  private func nextTimeout(after now: Int64) -> Int64 {
     var next = deadline ?? .max
-    if state == .preparingRebalance, notBefore != .min { next = min(next, notBefore) }
+    // Once that is over, it is the members that are waited for.
+    if state == .preparingRebalance, notBefore > now { next = min(next, notBefore) }
     for member in members.values {
       if let awaySince = member.awaySince {
         next = min(next, awaySince + member.request.sessionTimeout)

@@ -80,8 +80,7 @@ final class GroupCoordinator: Sendable {
 
   /// Joins a group of the classic protocol, or joins it again.
   ///
-  /// - Throws: `unknownMemberID`, `fencedInstanceID`, `inconsistentGroupProtocol`, `groupMaxSizeReached`; what a custom
-  ///   assignor did wrong.
+  /// - Throws: `unknownMemberID`, `fencedInstanceID`, `inconsistentGroupProtocol`, `groupMaxSizeReached`.
   func join(_ id: String, _ request: JoinRequest) throws(EventLogError) -> JoinOutcome {
     try change { state, environment, effects throws(EventLogError) -> JoinOutcome in
       var group = try Self.classic(state.groups[id], id)

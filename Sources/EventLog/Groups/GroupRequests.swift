@@ -80,6 +80,8 @@ enum JoinOutcome: Sendable {
   /// Not all members are there yet. Join again when woken.
   case waiting(memberID: String)
   case joined(GroupAssignment)
+  /// It is a member, but what divides the partitions, a custom assignor, did something wrong. Join again to have it try again.
+  case failed(memberID: String, EventLogError)
 }
 
 /// What a member of a KIP-848 group says: who it is, what it wants, and what it holds.

@@ -329,7 +329,21 @@ struct GroupCoordinatorTests {
     expect(.illegalState) { try member.poll(coordinator) }
     var second = SimulatedMember(["a"], [GroupAssignor(Wrong())])
     try? second.poll(coordinator)
-    #expect(coordinator.describe("g")?.members.count ?? 0 >= 2)
+    #expect(coordinator.describe("g")?.members.count == 2)
+  }
+
+  @Test("looks at no clock in vain once the first rebalance need wait for newcomers no longer")
+  func initialDelayIsOver() throws {
+    let world = GroupWorld()
+    let coordinator = world.coordinator(initialRebalanceDelay: 300)
+    var member = SimulatedMember(["a"])
+    try member.poll(coordinator)
+    coordinator.topicsChanged(["a"])
+    world.pass(300)
+    world.runTimers(coordinator)
+    #expect(world.scheduled.withLock { !$0.isEmpty && $0.allSatisfy { $0 > 300 } })
+    try member.poll(coordinator)
+    #expect(member.owned.count == 5)
   }
 
   @Test(

@@ -100,6 +100,9 @@ struct SimulatedMember {
       id = memberID
       mustJoin = false
       return false
+    case .failed(let memberID, let error):
+      id = memberID
+      throw error
     case .joined(let assignment):
       id = assignment.memberID
       generation = assignment.generation
