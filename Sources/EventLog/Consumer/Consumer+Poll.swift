@@ -53,11 +53,12 @@ extension Consumer {
     let start = time.monotonicMilliseconds()
     let end = time.deadline(in: max(0, timeout.milliseconds))
     while true {
+      // First: whoever closes or wakes it after this ends the wait, and whoever did so before it is seen below.
+      signal.reset()
       try Task.checkCancellation()
       try broker.requireOpen()
       try state.withLock { state throws(EventLogError) in try requireOpen(state) }
       try throwIfWokenUp()
-      signal.reset()
       runCommitCallbacks()
       try await takePartInGroup()
       autoCommitIfDue()
@@ -91,7 +92,6 @@ extension Consumer {
   ///     for consumers that have one to themselves. Zero.
   /// - Throws: `wakeup`, `concurrentModification`; else as `read()`.
   public func read(timeout: Duration, spinning: Duration = .zero) throws -> ConsumerRecords {
-    try broker.requireOpen()
     try beginExclusively()
     defer { endExclusively() }
     let time = broker.context.time
@@ -100,8 +100,10 @@ extension Consumer {
     // Nobody would wake a reader beside the owner.
     let spin = Spin(nanoseconds: broker.isReadOnly ? 0 : spinning.nanoseconds)
     while true {
-      try throwIfWokenUp()
+      // First, as in `pollOnce`.
       signal.reset()
+      try broker.requireOpen()
+      try throwIfWokenUp()
       let now = time.monotonicMilliseconds()
       if let records = try fetch(at: now, since: start, until: end, requiresAssignment: true) {
         return interceptors?.onConsume(records) ?? records
@@ -109,7 +111,6 @@ extension Consumer {
       let next = nextLook(before: end, now: now, start: start)
       signal.wait(spin, atMost: Duration.milliseconds(next.map { $0 - now } ?? .max).nanoseconds)
       signal.waitBlocking(until: next)
-      try broker.requireOpen()
     }
   }
 
