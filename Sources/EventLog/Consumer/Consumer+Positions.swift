@@ -48,12 +48,12 @@ extension Consumer {
   }
 
   /// For each partition, the first record, in the order of offsets, whose timestamp is at least the one given; nil where
-  /// there is none.
+  /// there is none, or, for `read_committed`, where it lies at or behind the last stable offset.
   ///
   /// - Throws: `illegalArgument` for a negative timestamp; `unknownTopicOrPartition`.
   public func offsetsForTimes(_ timestamps: [TopicPartition: Int64]) throws -> [TopicPartition: OffsetAndTimestamp?] {
     try state.withLock { state throws(EventLogError) in try requireOpen(state) }
-    return try broker.admin.listOffsets(timestamps.mapValues { .timestamp($0) })
+    return try broker.admin.listOffsets(timestamps.mapValues { .timestamp($0) }, isolation: configuration.isolation)
   }
 
   /// The log start of each partition.

@@ -131,6 +131,27 @@ struct ConsumerPositionTests {
     }
   }
 
+  @Test("can be asked for by time: of read_committed only what it may read")
+  func byTimeOfTransactions() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      try await broker.producer().send("t", value: "a", timestamp: 10)
+      let producer = try await broker.transactionalProducer("x")
+      try producer.beginTransaction()
+      try await producer.send("t", value: "b", timestamp: 20)
+      // Within a transaction a send does not wait for the disk; this one does.
+      try await broker.produce("t", values: ["c"])
+      for (isolation, offset) in [(Isolation.readCommitted, nil), (.readUncommitted, Int64(1))] {
+        var configuration = ConsumerConfiguration()
+        configuration.isolation = isolation
+        let consumer = try broker.consumer(configuration)
+        #expect(try consumer.offsetsForTimes([t0: 5])[t0]??.offset == 0)
+        #expect(try consumer.offsetsForTimes([t0: 15])[t0]??.offset == offset)
+      }
+      try await producer.commitTransaction()
+    }
+  }
+
   @Test("can be asked for by time")
   func byTime() async throws {
     let broker = try await broker()
