@@ -98,10 +98,11 @@ struct PartitionPosition {
     } catch {
       // What came before the damaged batch is returned first; the error comes when it is reached.
       fetched.position = nil
-      guard room < limit || !buffered.isEmpty else {
+      guard let last = buffered.last ?? (room < limit ? taken.last : nil) else {
         self.offset = offset
         throw error.at(topicPartition)
       }
+      fetched.nextOffset = last.nextOffset
     }
     if room < limit, let last = taken.last { move(behind: last) }
     return (limit - room + take(room, into: &taken), bytes)
@@ -134,8 +135,10 @@ struct PartitionPosition {
     return ConsumerBatch(storage: storage, offsets: range, count: count)
   }
 
+  /// Moves on behind what was returned last, and, once that is all that was read, behind what nobody is shown after it, such
+  /// as a transaction's marker.
   private mutating func move(behind last: ConsumerBatch) {
-    offset = last.nextOffset
+    offset = buffered.isEmpty ? fetched.nextOffset : last.nextOffset
     leaderEpoch = last.leaderEpoch
   }
 

@@ -131,6 +131,69 @@ struct ConsumerPositionTests {
     }
   }
 
+  @Test("stands behind what is not shown after the last record: a transaction's marker, and what was aborted")
+  func behindMarkers() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      let producer = try await broker.transactionalProducer("x")
+      try producer.beginTransaction()
+      try await producer.send((0..<5).map { Record(value: "\($0)") }, to: "t")
+      try await producer.commitTransaction()
+      // The marker comes when the call has returned, maybe.
+      try await broker.settle()
+      for maxPollRecords in [2, 5, 500] {
+        var configuration = ConsumerConfiguration()
+        configuration.autoOffsetReset = .earliest
+        configuration.maxPollRecords = maxPollRecords
+        configuration.group = "g\(maxPollRecords)"
+        configuration.enableAutoCommit = false
+        let consumer = try broker.consumer(configuration)
+        try consumer.assign([t0])
+        var read = 0
+        while read < 5 {
+          read += try await consumer.poll(timeout: .zero).count
+          #expect(try consumer.position(t0) == (read < 5 ? Int64(read) : 6))
+        }
+        try await consumer.commit()
+        try broker.expectCommitted(by: "g\(maxPollRecords)", [t0: 6])
+      }
+      try producer.beginTransaction()
+      try await producer.send("t", value: "aborted")
+      try await producer.abortTransaction()
+      try await broker.settle()
+      var configuration = ConsumerConfiguration()
+      configuration.isolation = .readCommitted
+      let consumer = try broker.consumer(configuration)
+      try consumer.assign([t0])
+      try consumer.seek(t0, to: 4)
+      #expect(try await consumer.poll(timeout: .zero).count == 1)
+      #expect(try consumer.lag(of: t0) == 0)
+    }
+  }
+
+  @Test("stands at a damaged batch, and not behind it, where it follows what a poll returned")
+  func beforeDamage() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      for value in ["a", "b", "c"] { try await broker.produce("t", values: [value, value]) }
+      try broker.corrupt("t", offset: 4)
+      for maxPollRecords in [1, 3, 500] {
+        var configuration = ConsumerConfiguration()
+        configuration.maxPollRecords = maxPollRecords
+        let consumer = try broker.consumer(configuration)
+        try consumer.assign([t0])
+        try consumer.seekToBeginning([t0])
+        var read: Int64 = 0
+        while read < 4 {
+          read += Int64(try await consumer.poll(timeout: .zero).count)
+          #expect(try consumer.position(t0) == read)
+        }
+        #expect(await code { _ = try await consumer.poll(timeout: .zero) } == .corruptMessage)
+        #expect(try consumer.position(t0) == 4)
+      }
+    }
+  }
+
   @Test("can be asked for by time: of read_committed only what it may read")
   func byTimeOfTransactions() async throws {
     try await withTestBroker { broker in
