@@ -104,6 +104,9 @@ struct ConsumerGroup {
     return id
   }
 
+  /// Whether a static member has its place here, which it takes up again when it comes back.
+  func keepsPlace(of instanceID: String?) -> Bool { instanceID.map { instances[$0] != nil } ?? false }
+
   /// - Throws: `fencedInstanceID`, `unknownMemberID`.
   func validate(_ id: String, instanceID: String?) throws(EventLogError) {
     if let instanceID, let current = instances[instanceID], current != id {

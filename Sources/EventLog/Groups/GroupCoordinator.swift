@@ -84,7 +84,7 @@ final class GroupCoordinator: Sendable {
   func join(_ id: String, _ request: JoinRequest) throws(EventLogError) -> JoinOutcome {
     try change { state, environment, effects throws(EventLogError) -> JoinOutcome in
       var group = try Self.classic(state.groups[id], id)
-      if request.memberID == nil, request.instanceID == nil { try requireRoom(id, group.members.count) }
+      if request.memberID == nil, !group.keepsPlace(of: request.instanceID) { try requireRoom(id, group.members.count) }
       // A group lasts longer than the call that failed: what it noted stays noted.
       defer { state.groups[id] = .classic(group) }
       return try group.join(
@@ -99,7 +99,7 @@ final class GroupCoordinator: Sendable {
   func heartbeat(_ id: String, _ request: ConsumerGroupHeartbeat) throws(EventLogError) -> ConsumerGroupAssignment {
     try change { state, environment, effects throws(EventLogError) -> ConsumerGroupAssignment in
       var group = try Self.consumer(state.groups[id], id)
-      if request.memberID == nil { try requireRoom(id, group.members.count) }
+      if request.memberID == nil, !group.keepsPlace(of: request.instanceID) { try requireRoom(id, group.members.count) }
       defer { state.groups[id] = .consumer(group) }
       return try group.heartbeat(
         request, newID: { Self.newID(&state.nextMember, id, request.instanceID) }, environment, &effects)

@@ -347,6 +347,24 @@ struct GroupCoordinatorTests {
   }
 
   @Test(
+    "of group.max.size takes no static member more either, but for one that comes back", arguments: GroupProtocol.all)
+  func fullOfStaticMembers(groupProtocol: GroupProtocol) throws {
+    let coordinator = GroupWorld().coordinator(maxSize: 1)
+    var first = SimulatedMember(["a"], instanceID: "one")
+    first.groupProtocol = groupProtocol
+    var second = SimulatedMember(["a"], instanceID: "two")
+    second.groupProtocol = groupProtocol
+    try first.poll(coordinator)
+    expect(.groupMaxSizeReached) { try second.poll(coordinator) }
+    coordinator.leave("g", try #require(first.id), instanceID: "one")
+    expect(.groupMaxSizeReached) { try second.poll(coordinator) }
+    var again = SimulatedMember(["a"], instanceID: "one")
+    again.groupProtocol = groupProtocol
+    try again.poll(coordinator)
+    #expect(again.owned.count == 5)
+  }
+
+  @Test(
     "divides 1,000 partitions among 100 members evenly",
     arguments: [Style.range, .cooperativeSticky, .consumerProtocol])
   func large(style: Style) throws {
