@@ -147,12 +147,15 @@ extension Consumer {
 
   /// What the group has committed for these partitions; a partition it has committed nothing for is left out.
   ///
-  /// - Throws: `invalidGroupID` without a group; `illegalState` once the consumer or the broker is closed.
+  /// - Throws: `invalidGroupID` without a group; `illegalState` once the consumer or the broker is closed;
+  ///   `unstableOffsetCommit` for `read_committed`, where a transaction that has not ended is about to change one of them: ask
+  ///   again later.
   public func committed(_ partitions: [TopicPartition]) throws -> [TopicPartition: OffsetAndMetadata] {
     let group = try requireGroup()
     try broker.requireOpen()
     try state.withLock { state throws(EventLogError) in try requireOpen(state) }
     let partitions = Set(partitions)
+    if configuration.isolation == .readCommitted { try broker.offsets.requireStable(group, partitions) }
     return broker.offsets.committed(group).filter { partitions.contains($0.key) }
   }
 

@@ -222,12 +222,24 @@ final class OffsetStore: Sendable {
       if isHeld { state.whenStable[group, default: []].append(whenStable) }
       return (state.committed[group]?[id], isHeld)
     }
-    guard !isHeld else {
-      throw EventLogError(
-        .unstableOffsetCommit, "a transaction that has not ended holds an offset of group \(group)"
-      ).at(topicPartition)
-    }
+    guard !isHeld else { throw Self.unstable(group, topicPartition) }
     return offset.map { OffsetAndMetadata($0.offset, leaderEpoch: $0.leaderEpoch, metadata: $0.metadata) }
+  }
+
+  /// - Throws: `unstableOffsetCommit` where a transaction is about to change what a group has committed for one of these.
+  func requireStable(_ group: String, _ partitions: Set<TopicPartition>) throws(EventLogError) {
+    guard let held = state.withLock({ $0.held[group] }) else { return }
+    for partition in partitions {
+      guard let topic = topics.find(partition.topic), held[PartitionID(topic.id, partition.partition)] != nil else {
+        continue
+      }
+      throw Self.unstable(group, partition)
+    }
+  }
+
+  private static func unstable(_ group: String, _ topicPartition: TopicPartition) -> EventLogError {
+    EventLogError(.unstableOffsetCommit, "a transaction that has not ended holds an offset of group \(group)")
+      .at(topicPartition)
   }
 
   // MARK: Deleting

@@ -268,4 +268,25 @@ struct ConsumerCommitTests {
       try await consumer.close()
     }
   }
+
+  @Test("that a transaction is about to change are not told to a consumer of read_committed")
+  func heldByTransaction() async throws {
+    try await withTestBroker { broker in
+      try await broker.produce("t", values: ["a", "b"])
+      try broker.admin.createTopic("u")
+      let u0 = TopicPartition("u", 0)
+      try broker.admin.alterConsumerGroupOffsets("g", [t0: OffsetAndMetadata(1), u0: OffsetAndMetadata(7)])
+      let producer = try await broker.transactionalProducer("x")
+      try producer.beginTransaction()
+      try producer.sendOffsets([t0: OffsetAndMetadata(2)], to: ConsumerGroupMetadata(group: "g"))
+      let careful = try consumer(broker) { $0.isolation = .readCommitted }
+      let other = try consumer(broker)
+      #expect(await code { _ = try careful.committed([t0, u0]) } == .unstableOffsetCommit)
+      #expect(try careful.committed([u0]) == [u0: OffsetAndMetadata(7)])
+      #expect(try other.committed([t0]) == [t0: OffsetAndMetadata(1)])
+      try await producer.commitTransaction()
+      try await broker.settle()
+      #expect(try careful.committed([t0, u0]) == [t0: OffsetAndMetadata(2), u0: OffsetAndMetadata(7)])
+    }
+  }
 }
