@@ -181,6 +181,9 @@ public struct BrokerConfiguration: Sendable {
         .invalidConfig,
         "offsets.retention.minutes and offsets.retention.check.interval.ms have to be more than zero")
     }
+    guard groupInitialRebalanceDelay >= .zero else {
+      throw EventLogError(.invalidConfig, "group.initial.rebalance.delay.ms can't be negative")
+    }
     guard initialTaskDelay >= .zero, retentionCheckInterval > .zero else {
       throw EventLogError(
         .invalidConfig,

@@ -164,4 +164,14 @@ struct HugeDurationsTests {
       }
     }
   }
+
+  @Test("a first rebalance can't be put off by less than nothing")
+  func negative() throws {
+    for delay in [Duration.milliseconds(-1), .seconds(Int64.min)] {
+      var configuration = BrokerConfiguration()
+      configuration.groupInitialRebalanceDelay = delay
+      let error = #expect(throws: EventLogError.self) { try TestBroker(configuration: configuration).close() }
+      #expect(error?.code == .invalidConfig)
+    }
+  }
 }
