@@ -41,14 +41,17 @@ extension Consumer {
     }
     if isCalled { state.withLock { $0.hasUncommitted = true } }
     try await value(
-      of: shot, within: timeout,
+      of: shot, within: timeout, evenIfCancelled: !isCalled,
       else: .failure(EventLogError(.timeout, "the commit was not on the disk in time; it may still come to be")))
     interceptors?.onCommit(offsets)
   }
 
   /// Waits for a result, or takes another one when the time is over.
+  ///
+  /// - Parameter evenIfCancelled: whether it is waited for in a cancelled task too: where partitions are given up next, whose next
+  ///   owner begins at what is on the disk.
   private func value(
-    of shot: OneShot<Void>, within timeout: Duration,
+    of shot: OneShot<Void>, within timeout: Duration, evenIfCancelled: Bool,
     else late: @autoclosure @escaping @Sendable () -> Result<Void, any Error>
   ) async throws {
     guard shot.result == nil else { return try await shot.value() }
@@ -56,6 +59,8 @@ extension Consumer {
     let deadline = broker.context.time.deadline(in: timeout.milliseconds)
     let timer = deadline == .max ? nil : timekeeper.schedule(at: deadline, for: .endOfWait) { shot.complete(late()) }
     defer { if let timer { timekeeper.cancel(timer) } }
+    // A task of its own is cancelled by nobody.
+    if evenIfCancelled { return try await Task { try await shot.value() }.value }
     try await shot.value()
   }
 
@@ -171,7 +176,7 @@ extension Consumer {
   func commitsAreWritten(within timeout: Duration) async {
     let shot = OneShot<Void>()
     commits.whenClear { shot.complete(.success(())) }
-    try? await value(of: shot, within: timeout, else: .success(()))
+    try? await value(of: shot, within: timeout, evenIfCancelled: true, else: .success(()))
   }
 
   /// Before a rebalance: what can't be committed is read again by somebody, which is what at-least-once means.

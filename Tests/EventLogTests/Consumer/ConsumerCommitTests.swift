@@ -269,6 +269,53 @@ struct ConsumerCommitTests {
     }
   }
 
+  @Test("are waited for where the task is cancelled that closes the consumer: its partitions go to nobody before")
+  func cancelledClose() async throws {
+    try await withTestBroker(clock: TestClock()) { broker in
+      try broker.admin.createTopic("t")
+      // With acks=1, so that the commit has to wait for the log's sync.
+      try await broker.producer(ProducerConfiguration(acks: .leader)).send("t", value: "a")
+      let consumer = try consumer(broker, autoCommit: true)
+      #expect(try await consumer.poll(timeout: .zero).count == 1)
+      let gate = broker.faults.hold(.sync)
+      let closing = Task { try await consumer.close() }
+      try await gate.reached()
+      closing.cancel()
+      for _ in 0..<1000 { await Task.yield() }
+      #expect(try broker.admin.describeGroup("g").members.count == 1)
+      gate.open()
+      try await closing.value
+      try broker.expectCommitted(by: "g", [t0: 1])
+      #expect(try broker.admin.describeGroup("g").members.isEmpty)
+    }
+  }
+
+  @Test("are waited for where the task of a poll is cancelled that gives partitions up")
+  func cancelledRebalance() async throws {
+    try await withTestBroker(clock: TestClock()) { broker in
+      try broker.admin.createTopic("t")
+      try await broker.producer(ProducerConfiguration(acks: .leader)).send("t", value: "a")
+      let (events, told) = AsyncStream<String>.makeStream()
+      var next = events.makeAsyncIterator()
+      let consumer = try consumer(broker, autoCommit: true)
+      try consumer.subscribe(["t"], listener: Rebalances(told: told))
+      #expect(try await consumer.poll(timeout: .zero).count == 1)
+      #expect(await next.next() == "assigned")
+      let gate = broker.faults.hold(.sync)
+      try consumer.enforceRebalance()
+      let poll = Task { try await consumer.poll(timeout: .zero).count }
+      try await gate.reached()
+      poll.cancel()
+      for _ in 0..<1000 { await Task.yield() }
+      told.yield("the disk answers")
+      gate.open()
+      _ = try? await poll.value
+      #expect(await next.next() == "the disk answers")
+      #expect(await next.next() == "revoked")
+      try broker.expectCommitted(by: "g", [t0: 1])
+    }
+  }
+
   @Test("that a transaction is about to change are not told to a consumer of read_committed")
   func heldByTransaction() async throws {
     try await withTestBroker { broker in
