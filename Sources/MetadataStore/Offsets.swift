@@ -110,14 +110,10 @@ extension MetadataStore {
     }
   }
 
-  package func save(_ groups: [GroupMetadata]) throws(EventLogError) {
-    try write { db in
-      for group in groups {
-        try db.execute(
-          sql: "INSERT OR REPLACE INTO consumer_group VALUES (?, ?, ?, ?)",
-          arguments: [group.id, group.generation, group.protocolName, group.emptiedAt])
-      }
-    }
+  func save(_ group: GroupMetadata, _ db: Database) throws {
+    try db.execute(
+      sql: "INSERT OR REPLACE INTO consumer_group VALUES (?, ?, ?, ?)",
+      arguments: [group.id, group.generation, group.protocolName, group.emptiedAt])
   }
 
   package func groups() throws(EventLogError) -> [GroupMetadata] {

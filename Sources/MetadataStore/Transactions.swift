@@ -72,12 +72,14 @@ package struct NamedProducer: Sendable, Equatable {
   }
 }
 
-/// What is written together: committed offsets of groups, and the states of transactions that they are part of.
+/// What is written together: committed offsets of groups, the states of transactions that they are part of, and what else there
+/// is to say of groups.
 package struct MetadataChange: Sendable {
   package var offsets: [(group: String, offsets: [PartitionID: CommittedOffset])] = []
   package var transactions: [StoredTransaction] = []
   /// Transactional ids to forget.
   package var expired: [String] = []
+  package var groups: [GroupMetadata] = []
 
   package init() {}
 
@@ -92,12 +94,14 @@ package struct MetadataChange: Sendable {
     }
     transactions += other.transactions
     expired += other.expired
+    groups += other.groups
   }
 
-  package var isEmpty: Bool { offsets.isEmpty && transactions.isEmpty && expired.isEmpty }
+  package var isEmpty: Bool { offsets.isEmpty && transactions.isEmpty && expired.isEmpty && groups.isEmpty }
   /// The offset of a single partition, where that is all there is to write.
   fileprivate var onlyOffset: (group: String, CommittedPosition)? {
-    guard offsets.count == 1, offsets[0].offsets.count == 1, transactions.isEmpty, expired.isEmpty else { return nil }
+    guard offsets.count == 1, offsets[0].offsets.count == 1, transactions.isEmpty, expired.isEmpty, groups.isEmpty
+    else { return nil }
     return offsets[0].offsets.first.map { (offsets[0].group, ($0.key, $0.value)) }
   }
 }
@@ -114,6 +118,7 @@ extension MetadataStore {
       for id in change.expired {
         try db.execute(sql: "DELETE FROM transactional_id WHERE id = ?", arguments: [id])
       }
+      for group in change.groups { try save(group, db) }
     }
   }
 

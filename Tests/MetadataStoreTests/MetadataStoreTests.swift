@@ -108,8 +108,10 @@ struct MetadataStoreTests {
       let store = try MetadataStore(path: directory.file)
       #expect(try store.beginSession().wasClean)
       try store.createTopic(made)
-      try store.commit([("g", [partition: offset])])
-      try store.save([group])
+      var change = MetadataChange()
+      change.offsets = [("g", [partition: offset])]
+      change.groups = [group]
+      try store.write(change)
       #expect(try store.allocateProducerIDs(1000) == 1000..<2000, "those before are set aside for the session")
       try store.endSession([partition: checkpoint])
       try store.close()

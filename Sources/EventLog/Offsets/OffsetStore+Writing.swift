@@ -174,11 +174,12 @@ extension OffsetStore {
         failures.append(error)
       }
     }
+    // Not after the rest: who waits for that must not be told of a failure where it is written.
+    all.groups = generations
     var failure: EventLogError?
     do throws(EventLogError) {
       try change(since: begin) { () throws(EventLogError) in
         try metadata.write(all)
-        if !generations.isEmpty { try metadata.save(generations) }
       } inMemory: { state in
         for (group, offsets) in all.offsets { state.committed[group, default: [:]].merge(offsets) { $1 } }
       }

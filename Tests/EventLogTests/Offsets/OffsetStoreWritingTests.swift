@@ -1,6 +1,8 @@
 @testable import EventLog
 import EventLogTesting
 import Foundation
+import MetadataStore
+import RecordFormat
 import SegmentStore
 import Synchronization
 import Testing
@@ -227,6 +229,43 @@ struct OffsetStoreWritingTests {
     try await other.close()
     #expect(broker.offsets.committed("other").isEmpty)
     try broker.close()
+  }
+
+  @Test("are not written where they are refused for want of room, nor is what a transaction decided with them")
+  func noRoom() async throws {
+    let directory = try TemporaryDirectory()
+    let (broker, consumer) = try open(directory, "g")
+    try await consumer.commit([Self.t0: OffsetAndMetadata(1)])
+    // There is room for the offsets and the decision, and none for the generation that is to be kept beside them.
+    _ = try broker.metadata.pragma("max_page_count = 1")
+    let gate = Latch()
+    broker.offsets.writer.submit { gate.wait() }
+    broker.offsets.noteGeneration("g", 1, assignor: String(repeating: "x", count: 100_000))
+    let topic = try #require(broker.topicTable.find("t")).id
+    var change = MetadataChange()
+    change.offsets = [("g", [PartitionID(topic, 0): CommittedOffset(offset: 2, committedAt: 0)])]
+    change.transactions = [
+      StoredTransaction(id: "t", producerID: 5, epoch: 0, state: .prepareCommit, timeout: 1, updatedAt: 0)
+    ]
+    let error = FailureBox()
+    let told = Latch()
+    try broker.offsets.write(change, awaitedBy: .another) { failure in
+      error.set(failure)
+      told.open()
+    }
+    gate.open()
+    told.wait()
+    #expect(error.get()?.code == .diskFull)
+    _ = try broker.metadata.pragma("max_page_count = 1000000")
+    #expect(try broker.metadata.committedOffsets()["g"]?.values.map(\.offset) == [1])
+    #expect(try broker.metadata.transactions().isEmpty)
+    #expect(broker.offsets.committed("g", Self.t0)?.offset == 1)
+    // Once there is room, all is as ever.
+    broker.offsets.noteGeneration("g", 2, assignor: "range")
+    try await consumer.commit([Self.t0: OffsetAndMetadata(3)])
+    try await consumer.close()
+    try broker.close()
+    #expect(try committed(directory, "g") == 3)
   }
 
   @Test("are refused once the broker is closed, and leave nothing waiting")
