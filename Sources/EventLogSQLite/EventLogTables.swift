@@ -29,15 +29,6 @@ public enum EventLogTables {
           sequence INTEGER
         ) STRICT;
         CREATE INDEX IF NOT EXISTS eventlog_outbox_by_name ON eventlog_outbox (outbox, id);
-
-        -- The sequence number of the next row of each partition.
-        CREATE TABLE IF NOT EXISTS eventlog_outbox_partition (
-          outbox TEXT NOT NULL,
-          topic TEXT NOT NULL,
-          partition INTEGER NOT NULL,
-          next_sequence INTEGER NOT NULL,
-          PRIMARY KEY (outbox, topic, partition)
-        ) STRICT, WITHOUT ROWID;
         """)
   }
 

@@ -80,19 +80,31 @@ public final class OutboxRelay: Sendable {
     var moved = 0
     while true {
       try Task.checkCancellation()
-      let runs = try await database.write { [self] db in try EventLogTables.explaining { try plan(db) } }
-      guard !runs.isEmpty else { return moved }
-      try await onThread { [self] in for run in runs { try append(run) } }
-      let ids = runs.flatMap { $0.rows.map(\.id) }
-      try await database.write { db in try OutboxRow.delete(ids, db) }
-      moved += ids.count
+      let count = try await onThread { [self] in try moveBatch() }
+      guard count > 0 else { return moved }
+      moved += count
     }
+  }
+
+  /// Moves the next rows. All of it on the relay's thread: nothing is to be appended, by another call of `moveCommitted`, between
+  /// the moment when the log is asked how far it is and the one when the rows' places are in the database.
+  private func moveBatch() throws -> Int {
+    let runs = try database.write { db in try EventLogTables.explaining { try plan(db) } }
+    for run in runs { try append(run) }
+    let ids = runs.flatMap { $0.written + $0.rows.map(\.id) }
+    guard !ids.isEmpty else { return 0 }
+    try database.write { db in try OutboxRow.delete(ids, db) }
+    return ids.count
   }
 
   /// Ends the relay. Rows that are not moved stay.
   public func close() async throws { try await producer.close() }
 
-  /// The next rows by partition, each with its place.
+  /// The next rows by partition, each with its place: before it goes there, so that a relay which comes after a crash sends it to
+  /// the same place, or knows that it is there.
+  ///
+  /// The rows that the log does not have take the numbers that follow, without a gap. Where one was deleted that had its number,
+  /// those behind it move up, in the database too: a number that is below the log's next is that of a row which the log has.
   private func plan(_ db: Database) throws -> [OutboxRow.Run] {
     var runs: [TopicPartition: OutboxRow.Run] = [:]
     var counts: [String: Int] = [:]
@@ -100,10 +112,19 @@ public final class OutboxRelay: Sendable {
       if row.sequence == nil {
         let count = try counts[row.topic] ?? partitionCount(of: row.topic)
         counts[row.topic] = count
-        try row.assign(try partition(of: row, count: count), of: outbox, db)
+        row.partition = try partition(of: row, count: count)
       }
       let topicPartition = TopicPartition(row.topic, row.partition ?? 0)
-      runs[topicPartition, default: OutboxRow.Run(topicPartition: topicPartition, rows: [])].rows.append(row)
+      var run =
+        try runs.removeValue(forKey: topicPartition)
+        ?? OutboxRow.Run(topicPartition: topicPartition, first: producer.nextSequence(of: topicPartition))
+      if run.isWritten(row) {
+        run.written.append(row.id)
+      } else {
+        try row.place(at: run.next, db)
+        run.rows.append(row)
+      }
+      runs[topicPartition] = run
     }
     return runs.values.sorted { $0.topicPartition < $1.topicPartition }
   }
@@ -128,12 +149,7 @@ public final class OutboxRelay: Sendable {
 
   /// Appends what the log does not have yet.
   private func append(_ run: OutboxRow.Run) throws {
-    let next = try producer.nextSequence(of: run.topicPartition)
-    // In the circle of 2³¹ numbers, the nearer half is the past.
-    var rest = run.rows.drop { row in
-      let distance = (next &- (row.sequence ?? 0)) & Int32.max
-      return distance != 0 && distance < 1 << 30
-    }
+    var rest = run.rows[...]
     while let first = rest.first {
       // A record that the topic refuses keeps no other from being written that comes before it.
       var size = 0
@@ -159,9 +175,9 @@ public final class OutboxRelay: Sendable {
     headers.reduce(0) { $0 + $1.key.utf8.count + ($1.value?.count ?? 0) + 10 }
   }
 
-  private func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+  private func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-      thread.async { continuation.resume(with: Result { try body() }) }
+      thread.async { continuation.resume(with: Swift.Result { try body() }) }
     }
   }
 }

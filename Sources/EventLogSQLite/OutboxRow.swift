@@ -11,8 +11,28 @@ struct OutboxRow: Sendable {
 
   /// Rows of one partition, in order.
   struct Run: Sendable {
-    var topicPartition: TopicPartition
-    var rows: [OutboxRow]
+    let topicPartition: TopicPartition
+    /// The sequence number that the log has for its next record.
+    let first: Int32
+    /// The ids of rows that the log has.
+    var written: [Int64] = []
+    /// Those that it is to have, from `first` on.
+    var rows: [OutboxRow] = []
+
+    init(topicPartition: TopicPartition, first: Int32) {
+      self.topicPartition = topicPartition
+      self.first = first
+    }
+
+    /// The sequence number behind the last row's.
+    var next: Int32 { (first &+ Int32(truncatingIfNeeded: rows.count)) & Int32.max }
+
+    func isWritten(_ row: OutboxRow) -> Bool {
+      guard let sequence = row.sequence else { return false }
+      // In the circle of 2³¹ numbers, the nearer half is the past.
+      let distance = (first &- sequence) & Int32.max
+      return distance != 0 && distance < 1 << 30
+    }
   }
 
   /// The oldest rows of an outbox, in the order in which they were enqueued.
@@ -30,20 +50,12 @@ struct OutboxRow: Sendable {
     }
   }
 
-  /// Says where a row goes, and as which record of its partition: before it goes there, so that a relay which comes after a
-  /// crash sends it to the same place.
-  mutating func assign(_ partition: Int, of outbox: String, _ db: Database) throws {
-    let next = try Int32.fetchOne(
-      db,
-      sql: """
-        INSERT INTO eventlog_outbox_partition VALUES (?1, ?2, ?3, 1)
-        ON CONFLICT DO UPDATE SET next_sequence = (next_sequence + 1) & 2147483647
-        RETURNING (next_sequence - 1) & 2147483647
-        """, arguments: [outbox, topic, partition])
-    self.partition = partition
-    sequence = next
-    try db.execute(
-      sql: "UPDATE eventlog_outbox SET partition = ?, sequence = ? WHERE id = ?", arguments: [partition, next, id])
+  /// Says where a row goes, which its partition tells, and as which record of that.
+  mutating func place(at sequence: Int32, _ db: Database) throws {
+    guard self.sequence != sequence else { return }
+    self.sequence = sequence
+    try db.cachedStatement(sql: "UPDATE eventlog_outbox SET partition = ?, sequence = ? WHERE id = ?").execute(
+      arguments: [partition, sequence, id])
   }
 
   static func delete(_ ids: [Int64], _ db: Database) throws {

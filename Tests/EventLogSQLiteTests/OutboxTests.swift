@@ -157,6 +157,120 @@ struct OutboxTests {
     }
   }
 
+  @Test("goes on behind a row that was refused and then deleted, with rows that were given their places before it")
+  func deletedAfterRefusal() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t", configs: ["max.message.bytes": "1000"])
+      let relay = try OutboxRelay(database, to: broker.broker)
+      func enqueue(_ values: String...) async throws {
+        try await database.write { db in
+          for value in values { try db.enqueue(ProducerRecord(topic: "t", value: value)) }
+        }
+      }
+      let large = String(repeating: "x", count: 2000)
+      for round in 0..<3 {
+        try await enqueue("a\(round)", large, "b\(round)", "c\(round)")
+        await #expect(throws: EventLogError.self) { try await relay.moveCommitted() }
+        try await database.write { try $0.execute(sql: "DELETE FROM eventlog_outbox WHERE length(value) = 2000") }
+        // With a row of its own before it, and none.
+        if round > 0 { try await enqueue("d\(round)") }
+        try await relay.moveCommitted()
+      }
+      try await enqueue("e")
+      #expect(try await relay.moveCommitted() == 1)
+      let values = try await broker.drain("t").map(\.valueString)
+      #expect(values == ["a0", "b0", "c0", "a1", "b1", "c1", "d1", "a2", "b2", "c2", "d2", "e"])
+    }
+  }
+
+  /// Rows that the topic refuses, rows that are deleted, whether they were refused or not, relays that die between the log and the
+  /// database, and brokers that do: what was not deleted is there once, and in order.
+  @Test(
+    "writes each record once and in order, whichever rows are refused and deleted", arguments: Array(UInt64(1)...30))
+  func deletions(seed: UInt64) async throws {
+    var random = SplitMix(seed: seed)
+    let database = try makeDatabase()
+    let broker = try TestBroker(powerCuts: true)
+    defer { try? broker.close() }
+    try broker.admin.createTopic("t", partitions: 2, configs: ["max.message.bytes": "1000"])
+    func makeRelay() throws -> OutboxRelay {
+      try OutboxRelay(database, to: broker.broker, batchSize: Int.random(in: 1...9, using: &random))
+    }
+    /// Deletes a row, and says which it was.
+    func delete(_ condition: String) async throws -> String? {
+      try await database.write { db in
+        try String.fetchOne(
+          db,
+          sql: """
+            DELETE FROM eventlog_outbox WHERE id = (SELECT id FROM eventlog_outbox WHERE \(condition) LIMIT 1)
+            RETURNING CAST(value AS TEXT)
+            """)
+      }
+    }
+    var committed: [String] = []
+    var deleted: Set<String> = []
+    var relay = try makeRelay()
+    for step in 0..<80 {
+      switch Int.random(in: 0..<12, using: &random) {
+      case 0..<4:
+        let values = (0..<Int.random(in: 1...6, using: &random)).map { number in
+          "\(step)/\(number)/" + String(repeating: "x", count: Int.random(in: 0..<8, using: &random) == 0 ? 2000 : 1)
+        }
+        let keys = values.map { _ in Bool.random(using: &random) ? nil : "k\(Int.random(in: 0..<5, using: &random))" }
+        try await database.write { db in
+          for (key, value) in zip(keys, values) { try db.enqueue(ProducerRecord(topic: "t", key: key, value: value)) }
+        }
+        committed += values
+      case 4..<7: _ = try? await relay.moveCommitted()
+      case 7, 8:
+        // The remedy for a row that is refused.
+        if let value = try await delete("length(value) > 1000") { deleted.insert(value) }
+      case 9:
+        let count = try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM eventlog_outbox") } ?? 0
+        guard count > 0 else { break }
+        let place = Int.random(in: 0..<count, using: &random)
+        if let value = try await delete(
+          "id IN (SELECT id FROM eventlog_outbox ORDER BY id LIMIT 1 OFFSET \(place))")
+        {
+          deleted.insert(value)
+        }
+      case 10:
+        // The log has the records, and the process dies before the database hears of it.
+        try await database.write { db in
+          try db.execute(
+            sql: """
+              CREATE TRIGGER fail BEFORE DELETE ON eventlog_outbox WHEN old.id % 3 = 0
+              BEGIN SELECT raise(ABORT, 'the disk is full'); END
+              """)
+        }
+        _ = try? await relay.moveCommitted()
+        try await database.write { try $0.execute(sql: "DROP TRIGGER fail") }
+        relay = try makeRelay()
+      default:
+        try broker.restart(after: TestBroker.Stop.allCases.randomElement(using: &random) ?? .kill)
+        relay = try makeRelay()
+      }
+    }
+    if seed % 2 == 0 {
+      try broker.admin.incrementalAlterConfigs("t", [.set("max.message.bytes", "10000")])
+    } else {
+      while let value = try await delete("length(value) > 1000") { deleted.insert(value) }
+    }
+    try await relay.moveCommitted()
+    #expect(try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM eventlog_outbox") } == 0)
+    let records = try await broker.drain("t")
+    let values = records.compactMap(\.valueString)
+    #expect(Set(values).count == values.count, "seed \(seed): once")
+    // A row may have been written before it was deleted.
+    #expect(Set(values).union(deleted) == Set(committed), "seed \(seed): none is missing")
+    let place = Dictionary(uniqueKeysWithValues: committed.enumerated().map { ($1, $0) })
+    for (_, partition) in Dictionary(grouping: records, by: \.topicPartition) {
+      let places = partition.compactMap { place[$0.valueString ?? ""] }
+      #expect(places == places.sorted(), "seed \(seed): order")
+    }
+  }
+
   @Test("has one relay at a time; a negative partition and missing tables are told")
   func misuse() async throws {
     let database = try makeDatabase()

@@ -16,15 +16,21 @@ final class ProducerLease: Sendable {
 
   func fence() { isFenced.withLock { $0 = true } }
 
+  func requireHeld() throws(EventLogError) {
+    guard !isFenced.withLock({ $0 }) else { throw fenced }
+  }
+
   func append(
     _ body: () throws(EventLogError) -> AppendResult
   ) throws(EventLogError) -> AppendResult {
     try isFenced.withLock { isFenced throws(EventLogError) -> AppendResult in
-      guard !isFenced else {
-        throw EventLogError(.producerFenced, "another producer was made with the name \"\(name)\"; close this one")
-      }
+      guard !isFenced else { throw fenced }
       return try body()
     }
+  }
+
+  private var fenced: EventLogError {
+    EventLogError(.producerFenced, "another producer was made with the name \"\(name)\"; close this one")
   }
 }
 

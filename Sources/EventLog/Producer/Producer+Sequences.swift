@@ -14,9 +14,11 @@ extension Producer {
   /// for line in lines.dropFirst(Int(try producer.nextSequence(of: partition))) { … }
   /// ```
   ///
-  /// - Throws: `illegalState` for a producer that is not idempotent, and for one with transactions; `unknownTopicOrPartition`.
+  /// - Throws: `illegalState` for a producer that is not idempotent, and for one with transactions; `unknownTopicOrPartition`;
+  ///   `producerFenced` where another producer was made with the name, which goes on counting.
   public func nextSequence(of topicPartition: TopicPartition) throws -> Int32 {
     let log = try log(topicPartition)
+    try lease?.requireHeld()
     return try log.nextSequence(of: requireSequences())?.sequence ?? 0
   }
 
