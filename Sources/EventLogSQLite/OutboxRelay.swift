@@ -149,6 +149,8 @@ public final class OutboxRelay: Sendable {
 
   /// Appends what the log does not have yet.
   private func append(_ run: OutboxRow.Run) throws {
+    // Whoever appended the others may not have seen them reach the disk.
+    if run.rows.isEmpty { try producer.waitUntilDurable(run.topicPartition) }
     var rest = run.rows[...]
     while let first = rest.first {
       // A record that the topic refuses keeps no other from being written that comes before it.

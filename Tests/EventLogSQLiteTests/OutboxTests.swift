@@ -271,6 +271,23 @@ struct OutboxTests {
     }
   }
 
+  @Test("keeps a row whose record is in the log, and not on the disk")
+  func failedSync() async throws {
+    let database = try makeDatabase()
+    let broker = try TestBroker(powerCuts: true)
+    defer { try? broker.close() }
+    try broker.admin.createTopic("t")
+    var relay = try OutboxRelay(database, to: broker.broker)
+    try await database.write { try $0.enqueue(ProducerRecord(topic: "t", value: "a")) }
+    broker.faults.fail(.sync, matching: "t-0")
+    for _ in 0..<2 { await #expect(throws: EventLogError.self) { try await relay.moveCommitted() } }
+    try broker.restart(after: .powerCut)
+    #expect(try await broker.drain("t").isEmpty)
+    relay = try OutboxRelay(database, to: broker.broker)
+    #expect(try await relay.moveCommitted() == 1)
+    #expect(try await broker.drain("t").map(\.valueString) == ["a"])
+  }
+
   @Test("has one relay at a time; a negative partition and missing tables are told")
   func misuse() async throws {
     let database = try makeDatabase()

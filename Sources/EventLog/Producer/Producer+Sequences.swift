@@ -22,6 +22,14 @@ extension Producer {
     return try log.nextSequence(of: requireSequences())?.sequence ?? 0
   }
 
+  /// Blocks this thread until everything that a partition has is on the disk: what `nextSequence` counts may not be yet.
+  ///
+  /// - Throws: why it never will be; `unknownTopicOrPartition`.
+  package func waitUntilDurable(_ topicPartition: TopicPartition) throws {
+    let log = try log(topicPartition)
+    try log.waitUntilDurable(upTo: log.logEndOffset)
+  }
+
   /// Appends records to one partition as one batch whose first record has this sequence number. A batch that was written
   /// before, with the same numbers, is not written again: the answer says where it is.
   ///
