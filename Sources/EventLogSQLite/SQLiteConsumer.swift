@@ -13,8 +13,13 @@ internal import Synchronization
 /// ```
 ///
 /// The records of one poll are one transaction. A partition goes on where the database says, and only where it says nothing
-/// (a new group) as `auto.offset.reset` does. The broker is told of the progress afterwards, for tools that show the lag. A
-/// topic that was deleted and made again begins anew.
+/// (a new group) as `auto.offset.reset` does. The broker is told of the progress afterwards, for tools that show the lag; what
+/// it has for the group does not count. A topic that was deleted and made again begins anew. Who seeks the consumer back finds
+/// it where it was: what has taken effect is not read again.
+///
+/// That holds for records that were sent with `acks=all`. Others may be gone after a power cut, with their effects left: the
+/// partition then goes on at the log's end. Where the log has grown beyond the database's offset by then, it can't be told, and
+/// the new records below that are passed over.
 ///
 /// The naive way, to commit the offset after the effect, repeats the effect where the process dies in between; to commit it
 /// before loses it.
@@ -139,42 +144,80 @@ final class StoredProgress: RebalanceListener {
   /// Has the consumer go on where the database says.
   func resume(_ partitions: Set<TopicPartition>, of consumer: Consumer) async throws {
     guard !partitions.isEmpty else { return }
+    // Where this fails, the consumer stands wherever it does: nothing that it reads is to take effect before this is made good.
+    believed.withLock { believed in for partition in partitions { believed[partition] = nil } }
     var ids: [TopicPartition: String] = [:]
     for partition in partitions { ids[partition] = try broker.admin.describeTopic(partition.topic).id }
     let known = ids
-    let stored = try await database.read { [self] db in
-      var stored: [TopicPartition: Stored] = [:]
-      for (partition, id) in known {
-        stored[partition] = Stored(topicID: id, offset: try offset(of: partition, topicID: id, db))
+    var stored = try await database.read { [self] db in try self.stored(known, db) }
+    if !beyondEnd(stored).isEmpty {
+      stored = try await database.write { [self] db in try lowered(known, db) }
+    }
+    let found = stored
+    believed.withLock { $0.merge(found) { $1 } }
+    for (partition, stored) in stored where consumer.assignment.contains(partition) {
+      if let offset = stored.offset {
+        try consumer.seek(partition, to: offset)
+      } else {
+        try consumer.seekToReset([partition])
       }
-      return stored
     }
-    believed.withLock { $0.merge(stored) { $1 } }
+  }
+
+  private func stored(_ ids: [TopicPartition: String], _ db: Database) throws -> [TopicPartition: Stored] {
+    var stored: [TopicPartition: Stored] = [:]
+    for (partition, id) in ids {
+      stored[partition] = Stored(topicID: id, offset: try offset(of: partition, topicID: id, db))
+    }
+    return stored
+  }
+
+  /// The log ends that lie before the stored offsets: the log has lost what took effect. To be called after these were read, since
+  /// others go on meanwhile.
+  private func beyondEnd(_ stored: [TopicPartition: Stored]) -> [TopicPartition: Int64] {
+    var ends: [TopicPartition: Int64] = [:]
     for (partition, stored) in stored {
-      guard let offset = stored.offset, consumer.assignment.contains(partition) else { continue }
-      try consumer.seek(partition, to: offset)
+      // A partition that can't be asked can't be read either: the next poll says why.
+      guard let offset = stored.offset, let end = try? broker.admin.listOffset(partition, .latest)?.offset, end < offset
+      else { continue }
+      ends[partition] = end
     }
+    return ends
+  }
+
+  /// What is stored, brought back to the log's end where it lies beyond. Left as it is, the next records at those offsets would
+  /// never take effect; and a position out of range would begin anew.
+  private func lowered(_ ids: [TopicPartition: String], _ db: Database) throws -> [TopicPartition: Stored] {
+    var stored = try stored(ids, db)
+    for (partition, end) in beyondEnd(stored) {
+      guard let topicID = stored[partition]?.topicID else { continue }
+      try store(end, of: partition, topicID: topicID, db)
+      stored[partition]?.offset = end
+    }
+    return stored
   }
 
   // MARK: In a transaction
 
-  /// Moves the offsets of what was polled on, but for partitions whose offset is not where it is believed to be.
+  /// Moves the offsets of what was polled on, but for partitions whose offset is not where it is believed to be, or of which
+  /// records were polled that lie before it.
   ///
   /// - Returns: where each partition goes on that was moved.
   func advance(over records: ConsumerRecords, _ db: Database) throws -> [TopicPartition: Int64] {
     let believed = believed.withLock { $0 }
-    var next: [TopicPartition: Int64] = [:]
-    for batch in records.batches { next[batch.topicPartition] = batch.nextOffset }
-    return try next.filter { partition, end in
-      guard let stored = believed[partition],
-        try offset(of: partition, topicID: stored.topicID, db) == stored.offset
-      else { return false }
-      try db.execute(
-        sql: """
-          INSERT OR REPLACE INTO eventlog_offset ("group", topic, topic_id, partition, "offset") VALUES (?, ?, ?, ?, ?)
-          """, arguments: [group, partition.topic, stored.topicID, partition.partition, end])
-      return true
+    var polled: [TopicPartition: Range<Int64>] = [:]
+    for batch in records.batches {
+      polled[batch.topicPartition] = (polled[batch.topicPartition] ?? batch.offsets).lowerBound..<batch.nextOffset
     }
+    var next: [TopicPartition: Int64] = [:]
+    for (partition, offsets) in polled {
+      guard let stored = believed[partition], stored.offset ?? 0 <= offsets.lowerBound,
+        try offset(of: partition, topicID: stored.topicID, db) == stored.offset
+      else { continue }
+      try store(offsets.upperBound, of: partition, topicID: stored.topicID, db)
+      next[partition] = offsets.upperBound
+    }
+    return next
   }
 
   /// The transaction that moved them has committed.
@@ -182,6 +225,13 @@ final class StoredProgress: RebalanceListener {
     believed.withLock { believed in
       for (partition, offset) in next { believed[partition]?.offset = offset }
     }
+  }
+
+  private func store(_ offset: Int64, of partition: TopicPartition, topicID: String, _ db: Database) throws {
+    try db.execute(
+      sql: """
+        INSERT OR REPLACE INTO eventlog_offset ("group", topic, topic_id, partition, "offset") VALUES (?, ?, ?, ?, ?)
+        """, arguments: [group, partition.topic, topicID, partition.partition, offset])
   }
 
   private func offset(of partition: TopicPartition, topicID: String, _ db: Database) throws -> Int64? {

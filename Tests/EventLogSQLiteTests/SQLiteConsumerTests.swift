@@ -47,6 +47,111 @@ struct SQLiteConsumerTests {
     }
   }
 
+  @Test("begins as auto.offset.reset says where the database is a new one, though the broker knows the group")
+  func newDatabase() async throws {
+    for (reset, expected) in [
+      (OffsetReset.earliest, ["a", "b", "c"]), (.latest, ["c"]), (.byDuration(.seconds(3600)), ["b", "c"]),
+    ] {
+      try await withTestBroker { broker in
+        try broker.admin.createTopic("t")
+        try await broker.producer().send("t", value: "a", timestamp: 1)
+        try await broker.produce("t", values: ["b"])
+        func step(_ database: DatabaseQueue, times: Int = 1) async throws {
+          var configuration = ConsumerConfiguration()
+          configuration.autoOffsetReset = reset
+          let consumer = try SQLiteConsumer(
+            broker.broker, group: "g", topics: ["t"], into: database, configuration: configuration)
+          #expect(try await self.step(consumer) >= 0)
+          if times > 1 {
+            try await broker.produce("t", values: ["c"])
+            #expect(try await self.step(consumer) == 1)
+          }
+          try await consumer.close()
+        }
+        try await step(makeDatabase())
+        try broker.admin.alterConsumerGroupOffsets("g", [TopicPartition("t", 0): OffsetAndMetadata(1)])
+        let database = try makeDatabase()
+        try await step(database, times: 2)
+        #expect(try effects(database) == expected, "\(reset)")
+      }
+    }
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      try await broker.produce("t", values: ["a"])
+      try broker.admin.alterConsumerGroupOffsets("g", [TopicPartition("t", 0): OffsetAndMetadata(0)])
+      var configuration = ConsumerConfiguration()
+      configuration.autoOffsetReset = .none
+      let consumer = try SQLiteConsumer(
+        broker.broker, group: "g", topics: ["t"], into: makeDatabase(), configuration: configuration)
+      await #expect {
+        _ = try await step(consumer)
+      } throws: { ($0 as? EventLogError)?.code == .noOffsetForPartition }
+      // Where the application says.
+      try consumer.consumer.seek(TopicPartition("t", 0), to: 0)
+      #expect(try await step(consumer) == 1)
+      try await consumer.close()
+    }
+  }
+
+  @Test("goes on at the log's end where a power cut took records that had taken effect, and repeats none of the others")
+  func lostRecords() async throws {
+    let database = try makeDatabase()
+    // On a clock that stands still no checkpoint saves the record.
+    let broker = try TestBroker(clock: TestClock(), powerCuts: true)
+    defer { try? broker.close() }
+    try broker.admin.createTopic("t")
+    try await broker.produce("t", values: ["a", "b"])
+    let first = try SQLiteConsumer(broker.broker, group: "g", topics: ["t"], into: database)
+    let weak = try broker.producer(ProducerConfiguration(acks: .leader))
+    try await weak.send("t", value: "gone")
+    #expect(try await step(first) == 3)
+    try broker.restart(after: .powerCut)
+    #expect(try await broker.drain("t").map(\.valueString) == ["a", "b"])
+    let second = try SQLiteConsumer(broker.broker, group: "g", topics: ["t"], into: database)
+    #expect(try await step(second) == 0)
+    try await broker.produce("t", values: ["c", "d"])
+    #expect(try await step(second) == 2)
+    #expect(try effects(database) == ["a", "b", "gone", "c", "d"])
+    try await second.close()
+  }
+
+  @Test("repeats nothing where it is sought back")
+  func soughtBack() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      try await broker.produce("t", values: ["a", "b"])
+      let consumer = try SQLiteConsumer(broker.broker, group: "g", topics: ["t"], into: database)
+      #expect(try await step(consumer) == 2)
+      try consumer.consumer.seek(TopicPartition("t", 0), to: 0)
+      try await broker.produce("t", values: ["c"])
+      #expect(try await step(consumer) == 1)
+      #expect(try effects(database) == ["a", "b", "c"])
+      try await consumer.close()
+    }
+  }
+
+  @Test("repeats nothing where the database could not be asked when a partition came back")
+  func interruptedResume() async throws {
+    let database = try makeDatabase()
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("t")
+      try await broker.produce("t", values: ["a", "b"])
+      let consumer = try SQLiteConsumer(broker.broker, group: "g", topics: ["t"], into: database)
+      #expect(try await step(consumer) == 2)
+      // The broker has heard of less, and the member is thrown out and comes back.
+      try await consumer.consumer.commit([TopicPartition("t", 0): OffsetAndMetadata(1)])
+      try broker.evict(consumer.consumer)
+      try await database.write { try $0.execute(sql: "ALTER TABLE eventlog_offset RENAME TO away") }
+      await #expect(throws: (any Error).self) { _ = try await step(consumer) }
+      try await database.write { try $0.execute(sql: "ALTER TABLE away RENAME TO eventlog_offset") }
+      try await broker.produce("t", values: ["c"])
+      #expect(try await step(consumer) == 1)
+      #expect(try effects(database) == ["a", "b", "c"])
+      try await consumer.close()
+    }
+  }
+
   @Test("rolls back the effect with the progress where the closure throws, and comes back to the same records")
   func rollsBack() async throws {
     let database = try makeDatabase()

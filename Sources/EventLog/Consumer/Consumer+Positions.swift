@@ -22,6 +22,11 @@ extension Consumer {
     try move(partitions.isEmpty ? Array(assignment) : partitions) { $0.seek(.latest) }
   }
 
+  /// Has the next poll go on as `auto.offset.reset` says, whatever the group has committed.
+  package func seekToReset(_ partitions: [TopicPartition]) throws {
+    try move(partitions) { $0.seek(configuration.autoOffsetReset) }
+  }
+
   /// The offset of the next record that a poll returns.
   ///
   /// - Throws: `illegalState` for a partition that the consumer does not have; `noOffsetForPartition`.
