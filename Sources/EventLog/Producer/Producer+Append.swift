@@ -132,8 +132,7 @@ extension Producer {
     var metadata: [Int: RecordMetadata] = [:]
     var ends: [(PartitionLog, Int64)] = []
     for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
-      let log = group.log.configuration
-      let limit = min(configuration.maxRequestSize, log.maxMessageBytes, log.segmentBytes)
+      let limit = min(configuration.maxRequestSize, group.log.configuration.fillableBytes)
       var rest = group.indexes[...]
       while !rest.isEmpty {
         var size = 0

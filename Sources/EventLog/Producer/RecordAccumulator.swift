@@ -35,6 +35,8 @@ final class RecordAccumulator: Sendable {
       var records: [Record] = []
       var completions: [@Sendable (Result<AppendResult, any Error>) -> Void] = []
       var bytes = 0
+      /// What the batch may have, where it has records.
+      var limit = 0
       /// Tells the timer of this batch from that of an earlier one.
       var number = 0
     }
@@ -86,12 +88,13 @@ final class RecordAccumulator: Sendable {
   ) {
     let queue = queue(log)
     let timer = queue.batch.withLock { batch -> Int? in
-      if !batch.records.isEmpty, batch.bytes + size > batchSize { append(&batch, of: queue) }
+      if !batch.records.isEmpty, batch.bytes + size > batch.limit { append(&batch, of: queue) }
       let index = batch.records.count
+      if index == 0 { batch.limit = min(batchSize, log.configuration.fillableBytes) }
       batch.records.append(record)
       batch.completions.append { appended(index, $0) }
       batch.bytes += size
-      if batch.bytes >= batchSize {
+      if batch.bytes >= batch.limit {
         append(&batch, of: queue)
         return nil
       }
@@ -162,5 +165,14 @@ final class RecordAccumulator: Sendable {
   private func complete(_ batch: inout Queue.Batch, of queue: Queue, _ result: Result<AppendResult, any Error>) {
     queue.enqueue(batch.completions.map { completion in { completion(result) } })
     batch = Queue.Batch(number: batch.number + 1)
+  }
+}
+
+extension LogConfiguration {
+  /// What records that are put together for a batch may come to, counted as `Producer.size` does, so that the topic takes it. That
+  /// counts the batch with each of them; of bytes that can't be compressed a codec makes a little more.
+  var fillableBytes: Int {
+    let largest = min(maxMessageBytes, segmentBytes)
+    return largest - largest >> 10
   }
 }
