@@ -44,6 +44,9 @@ public final class OutboxRelay: Sendable {
     self.broker = broker
     var configuration = ProducerConfiguration()
     configuration.name = "outbox/" + outbox
+    // The topic says how large a record may be.
+    configuration.maxRequestSize = Int(Int32.max)
+    configuration.bufferMemory = .max
     producer = try broker.producer(configuration)
     try database.write { db in try EventLogTables.create(db) }
   }

@@ -28,7 +28,8 @@ public struct ProducerConfiguration: Sendable {
   public var bufferMemory = 33_554_432
   /// How long `send` waits for room in the buffer (`max.block.ms`): 60 s.
   public var maxBlock: Duration = .seconds(60)
-  /// The largest record or batch that is sent, in bytes, before compression (`max.request.size`): 1 MiB.
+  /// The largest record that is sent, in bytes with what its batch adds, before compression (`max.request.size`): 1 MiB. No
+  /// batch that a producer puts together has more; one that `append(_:to:)` is given for a partition is as large as its records.
   public var maxRequestSize = 1_048_576
   /// How a record without a partition gets one (`partitioner.class`); nil is Kafka's default: by key, else sticky.
   public var partitioner: (any Partitioner)?

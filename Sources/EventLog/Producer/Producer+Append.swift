@@ -47,7 +47,7 @@ extension Producer {
   private func append(
     _ key: RawSpan?, _ value: RawSpan?, _ headers: [RecordHeader], _ timestamp: Int64?, to log: PartitionLog
   ) throws(EventLogError) -> AppendResult {
-    let size = RecordBatchHeader.size + 21 + (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
+    let size = Self.size(key: key?.byteCount ?? 0, value: value?.byteCount ?? 0, headers)
     try noting { () throws(EventLogError) in try checkSize(size, log.topicPartition) }
     let result = try append(to: log) { options throws(EventLogError) in
       try log.append(key: key, value: value, headers: headers, timestamp: timestamp, options)
@@ -58,7 +58,8 @@ extension Producer {
 
   /// Appends records to one partition as one batch: all of them, or none.
   ///
-  /// - Throws: `messageTooLarge` where the batch is larger than `max.message.bytes`; else as `send(_:)`.
+  /// - Throws: `messageTooLarge` where the batch is larger than `max.message.bytes`, or a record than `max.request.size`; else as
+  ///   `send(_:)`.
   @discardableResult
   public func append(_ records: [Record], to topicPartition: TopicPartition) throws -> BatchMetadata {
     if let interceptors {

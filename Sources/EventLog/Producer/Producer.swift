@@ -73,6 +73,8 @@ public final class Producer: Sendable {
         options.producer = ProducerStamp(id: try broker.producerIDs.next(), epoch: 0)
       }
     }
+    largestRecord = min(configuration.maxRequestSize, configuration.bufferMemory)
+    options.largestRecord = largestRecord
     let chosen = options
     self.options = chosen
     transaction = configuration.transactionalID.map { id in
@@ -80,11 +82,11 @@ public final class Producer: Sendable {
         broker.transactions, id, timeout: configuration.transactionTimeout.milliseconds, options: chosen)
     }
     awaitsDisk = configuration.acks == .all && configuration.transactionalID == nil
-    largestRecord = min(configuration.maxRequestSize, configuration.bufferMemory)
     budget = MemoryBudget(
       bytes: configuration.bufferMemory, maxBlock: configuration.maxBlock.milliseconds, context: broker.context)
     accumulator = RecordAccumulator(
-      context: broker.context, batchSize: configuration.batchSize, linger: configuration.linger.milliseconds)
+      context: broker.context, batchSize: min(configuration.batchSize, configuration.maxRequestSize),
+      linger: configuration.linger.milliseconds)
     routes = Mutex(Routes())
     interceptors = ProducerInterceptors(configuration.interceptors, broker.context.warn)
     accumulator.setAppend { [transaction, lease] records, log throws(EventLogError) in
@@ -219,8 +221,13 @@ public final class Producer: Sendable {
 
   /// About as many bytes as the record takes, with what its batch adds.
   static func size(_ record: Record) -> Int {
-    var size = RecordBatchHeader.size + 21 + (record.key?.count ?? 0) + (record.value?.count ?? 0)
-    for header in record.headers { size += 10 + header.key.utf8.count + (header.value?.count ?? 0) }
+    size(key: record.key?.count ?? 0, value: record.value?.count ?? 0, record.headers)
+  }
+
+  @inline(always)
+  static func size(key: Int, value: Int, _ headers: [RecordHeader]) -> Int {
+    var size = RecordBatchHeader.size + 21 + key + value
+    for header in headers { size += 10 + header.key.utf8.count + (header.value?.count ?? 0) }
     return size
   }
 

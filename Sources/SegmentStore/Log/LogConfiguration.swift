@@ -79,6 +79,8 @@ package struct AppendOptions: Sendable {
   package var compressionLevel: Int32?
   /// Who appends.
   package var producer: ProducerStamp
+  /// What a record may have as a batch of its own, in bytes before compression (`max.request.size`).
+  package var largestRecord = Int.max
 
   package init(
     isDurable: Bool, compression: CompressionType = .none, compressionLevel: Int32? = nil,

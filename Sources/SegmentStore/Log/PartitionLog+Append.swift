@@ -17,6 +17,7 @@ extension PartitionLog {
     guard compression.type == .none else {
       let accepted = state.withLock { $0.configuration.acceptedTimestamps(now: now) }
       let measure = RecordBatchEncoder.measure(records, now: now, accepted: accepted)
+      if measure.batchSize > options.largestRecord { try checkSizes(records, now: now, options) }
       return try appendCompressed(measure, now: now, options, compression) { target in
         RecordBatchEncoder.store(records, measured: measure, now: now, at: target)
       }
@@ -24,6 +25,7 @@ extension PartitionLog {
     let result = try appending { state throws(EventLogError) in
       let measure = RecordBatchEncoder.measure(
         records, now: now, accepted: state.configuration.acceptedTimestamps(now: now))
+      if measure.batchSize > options.largestRecord { try checkSizes(records, now: now, options) }
       switch try begin(&state, measure, now: now, options) {
       case .duplicate(let earlier): return earlier
       case .batch(let batch):
@@ -33,6 +35,22 @@ extension PartitionLog {
     }
     try appended(result)
     return result
+  }
+
+  /// Refuses a record that is larger than its producer may send. Only where the batch is, so that no other pays for it.
+  @inline(never)
+  private func checkSizes(_ records: Span<Record>, now: Int64, _ options: AppendOptions) throws(EventLogError) {
+    for index in records.indices {
+      let alone = RecordBatchEncoder.measure(
+        records.extracting(index..<index + 1), now: now, accepted: Int64.min...Int64.max)
+      guard alone.batchSize <= options.largestRecord else {
+        throw EventLogError(
+          .messageTooLarge,
+          "record \(index) has \(alone.batchSize) bytes with its batch; max.request.size, or buffer.memory where that is less, "
+            + "allows \(options.largestRecord)"
+        ).at(topicPartition)
+      }
+    }
   }
 
   /// Appends one record as a batch of its own.
