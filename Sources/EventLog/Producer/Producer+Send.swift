@@ -37,7 +37,12 @@ extension Producer {
         return unacknowledged(record.record, log)
       }
     }
-    try await budget.acquire(size)
+    do {
+      try await budget.acquire(size)
+    } catch let error as EventLogError {
+      transaction?.note(error)
+      throw error
+    }
     let delivery = Delivery()
     submit(record.record, size: size, to: log) { delivery.shot.complete($0) }
     do {
@@ -111,7 +116,7 @@ extension Producer {
       }
       return
     }
-    try budget.acquireBlocking(size)
+    try noting { () throws(EventLogError) in try budget.acquireBlocking(size) }
     submit(record.record, size: size, to: log, onDelivery)
   }
 

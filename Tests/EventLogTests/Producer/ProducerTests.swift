@@ -151,6 +151,34 @@ struct ProducerTests {
     try broker.close()
   }
 
+  @Test("commits no transaction that a record is missing from because there was no room for it in the buffer")
+  func backPressureInTransaction() async throws {
+    let broker = try open()
+    var configuration = ProducerConfiguration()
+    configuration.transactionalID = "x"
+    configuration.linger = .seconds(3600)
+    configuration.bufferMemory = 1000
+    configuration.maxBlock = .zero
+    let producer = try broker.producer(configuration)
+    // No time is given to this either: it goes on all the same.
+    try? await producer.initTransactions()
+    while await code({ try producer.beginTransaction() }) != nil { await Task.yield() }
+    try await producer.abortTransaction()
+    let record = ProducerRecord(topic: "t", value: String(repeating: "x", count: 500))
+    let calls: [() async throws -> Void] = [
+      { _ = try producer.enqueue(record) }, { _ = try await producer.send(record) },
+    ]
+    for second in calls {
+      try producer.beginTransaction()
+      _ = try producer.enqueue(record)
+      #expect(await code(second) == .bufferExhausted)
+      #expect(await code { try await producer.commitTransaction() } == .transactionAbortable)
+      try await producer.abortTransaction()
+    }
+    #expect(try await broker.drain("t", isolation: .readCommitted).isEmpty)
+    try broker.close()
+  }
+
   @Test("refuses bad calls by name, and writes nothing")
   func refusals() async throws {
     let broker = try open()
