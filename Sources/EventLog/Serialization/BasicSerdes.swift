@@ -31,7 +31,7 @@ public struct IntegerSerde<Value: FixedWidthInteger & Sendable>: Serializer, Des
     guard bytes.count == Value.bitWidth / 8 else {
       throw UnfitBytes(description: "there are \(bytes.count) bytes, and \(Value.self) has \(Value.bitWidth / 8)")
     }
-    return bytes.reduce(0) { Value(truncatingIfNeeded: UInt64(truncatingIfNeeded: $0) << 8 | UInt64($1)) }
+    return bytes.reduce(0) { $0 << 8 | Value(truncatingIfNeeded: $1) }
   }
 }
 

@@ -47,6 +47,14 @@ struct TypedConsumerTests {
       try await roundTrip([(7, 1.0), (.min, -0.5)], IntegerSerde<Int64>(), DoubleSerde())
         == [[0x3F, 0xF0, 0, 0, 0, 0, 0, 0], [0xBF, 0xE0, 0, 0, 0, 0, 0, 0]])
     #expect(
+      try await roundTrip([(.max, .min), (1 << 64, 0x0102 << 72)], IntegerSerde<UInt128>(), IntegerSerde<Int128>())
+        == [
+          [0x80] + [UInt8](repeating: 0, count: 15), [0, 0, 0, 0, 0, 1, 2] + [UInt8](repeating: 0, count: 9),
+        ])
+    #expect(
+      try await roundTrip([(.max, .min), (0x80, 0x0102)], IntegerSerde<UInt8>(), IntegerSerde<Int16>())
+        == [[0x80, 0], [1, 2]])
+    #expect(
       try await roundTrip([(Status.paid, Level.high)], RawSerde(StringSerde()), RawSerde(IntegerSerde()))
         == [[255, 254]])
     let reversed = Serde<String> {
