@@ -149,16 +149,13 @@ public struct BrokerConfiguration: Sendable {
     }
     // Milliseconds beat minutes, minutes beat hours.
     for (prefix, topic) in [("log.retention", "retention.ms"), ("log.roll", "segment.ms")] {
-      let hours = properties.take(prefix + ".hours")
-      let minutes = properties.take(prefix + ".minutes")
-      if let value = properties.take(prefix + ".ms") {
-        topicDefaults[topic] = value
-      } else if let (text, factor) = minutes.map({ ($0, Int64(60_000)) }) ?? hours.map({ ($0, Int64(3_600_000)) }) {
-        guard let number = Int64(text) else {
-          throw EventLogError(.invalidConfig, "\"\(text)\" is no value for \(prefix): it has to be a whole number")
+      for (unit, factor) in [(".hours", Int64(3_600_000)), (".minutes", 60_000)] {
+        // As Kafka's INT: no product of these is too large.
+        try properties.integer(prefix + unit, in: -1...Int64(Int32.max)) { number in
+          topicDefaults[topic] = String(number < 0 ? -1 : number * factor)
         }
-        topicDefaults[topic] = String(number < 0 ? -1 : number.multipliedReportingOverflow(by: factor).partialValue)
       }
+      if let value = properties.take(prefix + ".ms") { topicDefaults[topic] = value }
     }
     try properties.finish()
     try validate()

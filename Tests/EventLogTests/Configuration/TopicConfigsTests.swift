@@ -54,4 +54,23 @@ struct TopicConfigsTests {
       try BrokerConfiguration(properties: ["log.retention.hours": "1"]).topicDefaults["retention.ms"] == "3600000")
     #expect(throws: EventLogError.self) { try BrokerConfiguration(properties: ["log.retention.years": "1"]) }
   }
+
+  @Test("of the broker in hours and minutes are as large as Kafka's, and none is taken for a smaller one")
+  func units() throws {
+    for (name, topic, factor) in [
+      ("log.retention.hours", "retention.ms", Int64(3_600_000)), ("log.retention.minutes", "retention.ms", 60_000),
+      ("log.roll.hours", "segment.ms", 3_600_000),
+    ] {
+      let largest = Int64(Int32.max)
+      let configuration = try BrokerConfiguration(properties: [name: "\(largest)"])
+      #expect(configuration.topicDefaults[topic] == "\(largest * factor)")
+      for value in ["5124095576031", "2147483648", "-2", "1h"] {
+        let error = #expect(throws: EventLogError.self) { try BrokerConfiguration(properties: [name: value]) }
+        #expect(error?.code == .invalidConfig)
+        #expect(error?.message.contains(name) == true)
+      }
+    }
+    let never = try BrokerConfiguration(properties: ["log.retention.hours": "-1"])
+    #expect(never.topicDefaults["retention.ms"] == "-1")
+  }
 }
