@@ -342,7 +342,8 @@ public struct ConsumerGroupMetadata: Sendable, Hashable {
   /// `group.instance.id` of a static member (KIP-345).
   public var instanceID: String?
 
-  /// A member of a group; without more than its name, somebody from outside, who may commit while it has no members.
+  /// A member of a group; without more than its name, somebody from outside, who may commit while it has no members, and, as in
+  /// Kafka, within transactions also while it has some.
   public init(group: String, memberID: String? = nil, generation: Int32 = -1, instanceID: String? = nil) {
     self.group = group
     self.memberID = memberID

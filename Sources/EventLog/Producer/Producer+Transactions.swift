@@ -103,7 +103,7 @@ extension Producer {
   ///
   /// - Parameters:
   ///   - offsets: the next offset to read of each partition.
-  ///   - group: `Consumer.groupMetadata` of who has read them.
+  ///   - group: `Consumer.groupMetadata` of who has read them. Without a member, nobody looks whether the group has gone on.
   /// - Throws: `illegalState` where no transaction is open; `commitFailed` where the group went on without that member,
   ///   `fencedInstanceID`: abort the transaction, others have these partitions now; `offsetMetadataTooLarge` where some
   ///   metadata has more than `offset.metadata.max.bytes`: the transaction can only be aborted then;
@@ -121,6 +121,8 @@ extension Producer {
   }
 
   private func checkMember(_ metadata: ConsumerGroupMetadata) throws(EventLogError) {
+    // As in Kafka, where producers once knew no more of a group than its name.
+    guard metadata.memberID != nil || metadata.instanceID != nil || metadata.generation >= 0 else { return }
     do throws(EventLogError) {
       try broker.groups.validateCommit(
         metadata.group, memberID: metadata.memberID, instanceID: metadata.instanceID, generation: metadata.generation)
