@@ -115,7 +115,11 @@ extension Producer {
     guard !offsets.isEmpty else { return }
     try noting { () throws(EventLogError) in try checkMember(group) }
     let fitting = FittingOffsets(offsets, limit: broker.configuration.offsetMetadataMaxBytes)
-    if !fitting.offsets.isEmpty { try transaction.add(fitting.offsets, of: group.group) }
+    if !fitting.offsets.isEmpty {
+      // Once more when they are held: who gets the partitions from then on waits for the outcome, and who had them before is
+      // noticed now.
+      try transaction.add(fitting.offsets, of: group.group) { () throws(EventLogError) in try checkMember(group) }
+    }
     // After the others, which are held until the transaction is aborted.
     if let refusal = fitting.refusal { try noting { () throws(EventLogError) in throw refusal } }
   }

@@ -68,11 +68,16 @@ final class ProducerTransaction: Sendable {
     }
   }
 
-  func add(_ offsets: [TopicPartition: OffsetAndMetadata], of group: String) throws(EventLogError) {
+  /// Makes offsets part of the transaction.
+  ///
+  /// - Parameter check: called when they are held; what it throws lets them go, and the transaction can only be aborted.
+  func add(
+    _ offsets: [TopicPartition: OffsetAndMetadata], of group: String, check: () throws(EventLogError) -> Void
+  ) throws(EventLogError) {
     try state.withLock { state throws(EventLogError) in
       let identity = try requireOpen(state)
       do throws(EventLogError) {
-        try coordinator.add(offsets, of: group, to: identity)
+        try coordinator.add(offsets, of: group, to: identity, check: check)
         state.hasOffsets = true
       } catch {
         note(error, &state)

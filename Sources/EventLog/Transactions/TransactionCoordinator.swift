@@ -141,12 +141,16 @@ final class TransactionCoordinator: Sendable {
   }
 
   /// Takes offsets of a group into a producer's transaction.
+  ///
+  /// - Parameter check: called when they are held; what it throws lets them go.
   func add(
-    _ new: [TopicPartition: OffsetAndMetadata], of group: String, to identity: TransactionalIdentity
+    _ new: [TopicPartition: OffsetAndMetadata], of group: String, to identity: TransactionalIdentity,
+    check: () throws(EventLogError) -> Void
   ) throws(EventLogError) {
     // Held first: whoever asks for them meanwhile must not get those of before.
     let stored = try offsets.hold(new, group, producerID: identity.producerID)
     do throws(EventLogError) {
+      try check()
       try change(identity) { entry in entry.offsets[group, default: [:]].merge(stored) { $1 } }
     } catch {
       offsets.release([group: stored], producerID: identity.producerID)

@@ -1,5 +1,7 @@
-import EventLog
+@testable import EventLog
 import EventLogTesting
+import MetadataStore
+import RecordFormat
 import Testing
 
 @Suite("Offsets that are sent to a transaction")
@@ -36,6 +38,32 @@ struct SendOffsetsTests {
       }
       #expect(broker.committed("g") == [Self.a0: 2])
       try await consumer.close()
+    }
+  }
+
+  @Test("are held before their member is looked at, so that nobody takes those of before; and let go if it is none")
+  func heldFirst() async throws {
+    try await withTestBroker { broker in
+      try broker.admin.createTopic("a")
+      var configuration = ProducerConfiguration()
+      configuration.transactionalID = "t"
+      let producer = try broker.producer(configuration)
+      try await producer.initTransactions()
+      try producer.beginTransaction()
+      let transaction = try #require(producer.transaction)
+      let offsets = broker.broker.offsets
+      func stable() throws(EventLogError) { _ = try offsets.stableOffset("g", Self.a0) {} }
+      let refused = await code {
+        try transaction.add([Self.a0: OffsetAndMetadata(1)], of: "g") { () throws(EventLogError) in
+          #expect(throws: EventLogError.self) { try stable() }
+          throw EventLogError(.commitFailed, "evicted")
+        }
+      }
+      #expect(refused == .commitFailed)
+      try stable()
+      #expect(await code { try await producer.commitTransaction() } == .transactionAbortable)
+      try await producer.abortTransaction()
+      #expect(broker.committed("g").isEmpty)
     }
   }
 }
