@@ -139,21 +139,25 @@ extension Producer {
   /// Appends, now or after the linger, and tells `completion` once the record counts as written. `size` bytes of the
   /// budget are held until then.
   private func submit(_ record: Record, size: Int, to log: PartitionLog, _ completion: @escaping DeliveryCallback) {
-    let topicPartition = log.topicPartition
+    let (budget, acks, awaitsDisk) = (budget, configuration.acks, awaitsDisk)
+    // What lingers keeps the producer, and so the broker, until it is appended. What waits for the disk keeps neither: the thread
+    // that syncs, letting go of the last of both, would have to wait for itself in closing the broker.
+    let keeper = lingers ? self : nil
     @Sendable func appended(_ index: Int, _ result: Result<AppendResult, any Error>) {
+      defer { withExtendedLifetime(keeper) {} }
       switch result {
       case .failure(let error):
         budget.release(size)
         completion(.failure(error))
       case .success(let result):
-        let metadata = metadata(record, result, index: index, topicPartition)
+        let metadata = Self.metadata(record, result, index: index, log.topicPartition, acks)
         guard awaitsDisk else {
           budget.release(size)
           completion(.success(metadata))
           return
         }
         log.whenDurable(upTo: result.nextOffset) { error in
-          self.budget.release(size)
+          budget.release(size)
           completion(error.map { .failure($0) } ?? .success(metadata))
         }
       }

@@ -243,8 +243,14 @@ public final class Producer: Sendable {
   func metadata(_ record: Record, _ result: AppendResult, index: Int, _ topicPartition: TopicPartition)
     -> RecordMetadata
   {
+    Self.metadata(record, result, index: index, topicPartition, configuration.acks)
+  }
+
+  static func metadata(
+    _ record: Record, _ result: AppendResult, index: Int, _ topicPartition: TopicPartition, _ acks: Acks
+  ) -> RecordMetadata {
     RecordMetadata(
-      topicPartition: topicPartition, offset: configuration.acks == .none ? -1 : result.baseOffset + Int64(index),
+      topicPartition: topicPartition, offset: acks == .none ? -1 : result.baseOffset + Int64(index),
       timestamp: result.logAppendTime ?? record.timestamp ?? result.now, serializedKeySize: record.key?.count ?? -1,
       serializedValueSize: record.value?.count ?? -1)
   }

@@ -179,6 +179,24 @@ struct ProducerTests {
     try broker.close()
   }
 
+  @Test("need not be kept for records that wait for the disk: nor is it, or the broker, by those")
+  func droppedWhileSyncing() async throws {
+    let broker = try open()
+    let gate = broker.faults.hold(.sync)
+    weak var kept: Producer?
+    func send() throws -> Delivery {
+      let producer = try broker.producer()
+      kept = producer
+      return try producer.enqueue(ProducerRecord(topic: "t", value: "x"))
+    }
+    let delivery = try send()
+    try await gate.reached()
+    #expect(kept == nil)
+    gate.open()
+    #expect(try await delivery.metadata.offset == 0)
+    try broker.close()
+  }
+
   @Test("refuses bad calls by name, and writes nothing")
   func refusals() async throws {
     let broker = try open()
