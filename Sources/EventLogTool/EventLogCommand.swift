@@ -22,7 +22,8 @@ struct EventLogCommand: AsyncParsableCommand {
     discussion: """
       Exit status: 0 all is well; 1 an error, or faults that were found; 2 the directory is in use by another process; \
       64 the command line is wrong; 128 and a signal's number where it ended the work before it was done. A reader of \
-      standard output that goes away, as in `| head`, is no error.
+      standard output that goes away, as in `| head`, is no error, but for `produce --print-offsets`, which then sends no \
+      more.
       """,
     version: "0.1.0",
     subcommands: [

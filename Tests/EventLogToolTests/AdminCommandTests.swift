@@ -225,6 +225,26 @@ struct AdminCommandTests {
     #expect(try Tool.run("get-offsets", "--dir", store, "--topic", "t").lines.count == 3)
     #expect(try Tool.run(create + ["--replication-factor", "1"]).status == 0)
   }
+
+  @Test("takes a negative number for what it is, and an empty plan for no plan")
+  func refusedResets() throws {
+    let directory = try TemporaryDirectory()
+    let store = try makeStore(directory)
+    let reset = ["groups", "reset-offsets", "--dir", store, "--group", "g"]
+    for arguments in [["--to-offset", "-5"], ["--to-timestamp", "-1"], ["--by-duration", "-PT1H"]] {
+      let result = try Tool.result(Tool.start(reset + ["--topic", "t"] + arguments))
+      #expect(result.status == 64)
+      #expect(result.error.contains("\(arguments[0]) can't be negative"), "\(result.error)")
+    }
+    let plan = directory.path + "/plan.csv"
+    try Data().write(to: URL(fileURLWithPath: plan))
+    let empty = try Tool.result(Tool.start(reset + ["--from-file", plan, "--execute"]))
+    #expect(empty.status == 1 && empty.error.contains("the file names no partition"), "\(empty.error)")
+    let created = try Tool.run("topics", "create", "--dir", store, "--topic", "new", "--partitions", "-1")
+    #expect(created.status == 0, "\(created.error)")
+    let help = try Tool.run("topics", "create", "--help").text + Tool.run("produce", "--help").text
+    #expect(!help.contains("default: -1") && !help.contains("default: 0)"))
+  }
 }
 
 extension Tool {

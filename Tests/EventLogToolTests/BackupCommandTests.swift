@@ -36,4 +36,19 @@ struct BackupCommandTests {
     #expect(!FileManager.default.fileExists(atPath: directory.path + "/other"))
     #expect(try Tool.run("restore", "--from", backup, "--dir", directory.path + "/other", "--no-verify").status == 0)
   }
+
+  @Test("leaves nothing of a backup that failed, so that it can be tried again", arguments: [true, false])
+  func failed(isThere: Bool) throws {
+    let store = try Store()
+    _ = try store.produce("one")
+    let directory = try TemporaryDirectory()
+    let copy = isThere ? directory.path : directory.path + "/copy"
+    let hidden = directory.path + ".hidden"
+    try FileManager.default.moveItem(atPath: store.path + "/t-0", toPath: hidden)
+    #expect(try Tool.run("backup", "--dir", store.path, "--to", copy).status == 1)
+    try FileManager.default.moveItem(atPath: hidden, toPath: store.path + "/t-0")
+    let again = try Tool.run("backup", "--dir", store.path, "--to", copy)
+    #expect(again.status == 0, "\(again.error)")
+    #expect(try Tool.run("verify", copy).status == 0)
+  }
 }

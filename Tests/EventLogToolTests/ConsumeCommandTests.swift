@@ -72,7 +72,7 @@ struct ConsumeCommandTests {
 
   @Test(
     "ends in order when it is interrupted: it commits what it printed, and leaves its group",
-    arguments: [SIGINT, SIGTERM])
+    arguments: [SIGINT, SIGQUIT, SIGTERM])
   func signals(number: Int32) throws {
     let store = try Store()
     _ = try store.produce("one\ntwo")
@@ -101,5 +101,56 @@ struct ConsumeCommandTests {
     let rest = try store.consume("--group", "g").lines
     #expect(rest.count > 0)
     #expect(rest == ((100_000 - rest.count)..<100_000).map { "line \($0)" })
+  }
+
+  @Test("fails with the place where a partition's files are gone, and does not take it for empty")
+  func filesGone() throws {
+    let store = try Store()
+    _ = try store.produce("one\ntwo")
+    try FileManager.default.removeItem(atPath: store.path + "/t-0")
+    let read = try store.consume()
+    #expect(read.status == 1)
+    #expect(read.error.contains("CORRUPT_MESSAGE") && read.error.contains("was on the disk up to 2"), "\(read.error)")
+    #expect(try Tool.run("get-offsets", "--dir", store.path).lines == ["t:0:2"])
+  }
+
+  @Test("follows into the partitions that are added")
+  func addedPartitions() throws {
+    let store = try Store()
+    _ = try store.produce("one")
+    let started = try Tool.start(["consume", "--dir", store.path, "--topic", "t", "--follow", "--max", "3"])
+    #expect(started.output.fileHandleForReading.availableData == Data("one\n".utf8))
+    #expect(try Tool.run("topics", "alter", "--dir", store.path, "--topic", "t", "--partitions", "2").status == 0)
+    _ = try store.produce("two", "--partition", "1")
+    _ = try store.produce("three", "--partition", "0")
+    let result = Tool.result(started)
+    #expect(Set(result.lines) == ["two", "three"])
+    #expect(result.status == 0, "\(result.error)")
+  }
+
+  @Test(
+    "ends, and says why, when the topic that it follows is deleted, also if it is made anew", arguments: [true, false])
+  func deletedTopic(isMadeAnew: Bool) throws {
+    let store = try Store()
+    _ = try store.produce("one")
+    let started = try Tool.start(["consume", "--dir", store.path, "--topic", "t", "--follow"])
+    #expect(started.output.fileHandleForReading.availableData == Data("one\n".utf8))
+    #expect(try Tool.run("topics", "delete", "--dir", store.path, "--topic", "t").status == 0)
+    if isMadeAnew { #expect(try store.produce("other", "--create-topic").status == 0) }
+    let result = Tool.result(started)
+    #expect(result.status == 1)
+    #expect(result.errors.count == 1)
+    #expect(
+      result.error.contains("UNKNOWN_TOPIC_OR_PARTITION") && result.error.contains("was deleted"), "\(result.error)")
+  }
+
+  @Test("says where it begins instead of at an offset that is not in the log", arguments: [[], ["--group", "g"]])
+  func beyond(options: [String]) throws {
+    let store = try Store()
+    _ = try store.produce("one\ntwo")
+    let read = try Tool.result(
+      Tool.start(["consume", "--dir", store.path, "--topic", "t", "--from", "50"] + options))
+    #expect(read.error == "warning: t-0: offset 50 is not in the log; 2 is taken instead\n")
+    #expect(read.status == 0)
   }
 }

@@ -140,4 +140,35 @@ struct DirectoryTests {
     #expect(try store.consume().lines == ["line 0", "line 2"])
     #expect(try Tool.run("verify", store.path).status == 0)
   }
+
+  @Test("makes no store of one that holds none, unless it may make a topic there", arguments: [true, false])
+  func noStore(isThere: Bool) throws {
+    let directory = try TemporaryDirectory()
+    let path = isThere ? directory.path : directory.path + "/mistyped"
+    for command in [
+      ["consume", "--topic", "t", "--group", "g"], ["produce", "--topic", "t"], ["retention"],
+      ["groups", "delete", "--group", "g"],
+    ] {
+      let result = try Tool.result(Tool.start(command + ["--dir", path]))
+      #expect(result.status == 1, "\(command)")
+      #expect(result.errors.count == 1, "\(command): \(result.error)")
+      #expect((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] == [], "\(command)")
+    }
+    #expect(try Tool.run("produce", "--topic", "t", "--create-topic", "--dir", path).status == 0)
+  }
+
+  @Test("says which partitions it can't read when it shows sizes", .enabled(if: unprivileged != nil))
+  func unreadableSizes() throws {
+    let unprivileged = try #require(Self.unprivileged)
+    let store = try Store(partitions: 2)
+    let sizes = try Tool.shell(
+      """
+      chmod -R a=rX "$1"; chmod u+w "$1"; chmod 0 "$1/t-1"
+      \(unprivileged) "$0" log-dirs -d "$1"; code=$?
+      chmod -R u+rwX "$1"; exit $code
+      """, store.path)
+    #expect(sizes.status == 1)
+    #expect(sizes.error.contains("t-1") && sizes.error.contains("Permission denied"), "\(sizes.error)")
+    #expect(sizes.lines.last?.hasPrefix("t") == true && sizes.lines.count == 3)
+  }
 }

@@ -51,7 +51,7 @@ struct RepairCommandTests {
     #expect(
       done.lines[1]
         == "{\"partitions\":1,\"faults\":1,\"repaired\":1,\"notRepaired\":0,\"losses\":0,\"recordsLost\":0,"
-        + "\"lossesOfUnknownSize\":0,\"dryRun\":false}")
+        + "\"lossesOfUnknownSize\":0,\"notes\":0,\"dryRun\":false}")
   }
 
   @Test("ends with 2 where a process is at work, with 1 where there is no store, and with 64 for --dry-run alone")

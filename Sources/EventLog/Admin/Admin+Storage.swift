@@ -24,6 +24,8 @@ public struct ReplicaInfo: Sendable, Hashable {
   public var offsetLag: Int64
   /// Whether the replica is one that is being moved here. Always false: there is one directory.
   public var isFuture: Bool { false }
+  /// Why the partition can't be read, in which case the sizes are what could be found out; nil where all is well.
+  public var error: EventLogError?
 }
 
 /// What a log says of a producer that has an id (Kafka's `ProducerState`, KIP-664).
@@ -52,10 +54,15 @@ extension Admin {
       for (number, partition) in topic.allPartitions().enumerated() {
         let topicPartition = TopicPartition(topic.name, number)
         let directory = broker.path + "/" + topicPartition.description
-        let end = (try? partition.logEndOffset()) ?? 0
-        let visible = (try? partition.highWatermark()) ?? end
-        replicas[topicPartition] = ReplicaInfo(
-          size: (try? partition.writtenBytes()) ?? 0, fileSize: fileSize(directory), offsetLag: max(0, end - visible))
+        var replica = ReplicaInfo(size: 0, fileSize: fileSize(directory), offsetLag: 0)
+        do throws(EventLogError) {
+          replica.size = try partition.writtenBytes()
+          let end = try partition.logEndOffset()
+          replica.offsetLag = max(0, end - ((try? partition.highWatermark()) ?? end))
+        } catch {
+          replica.error = error.at(topicPartition)
+        }
+        replicas[topicPartition] = replica
       }
     }
     return [

@@ -48,14 +48,25 @@ public struct StoreBackup: Sendable {
   ///
   /// - Parameter progress: told how many bytes are done, and about how many there are.
   /// - Throws: `invalidRequest` where the target is not empty; `metadataError` where the source is no store; `diskFull`,
-  ///   `inputOutput`. What was copied up to then stays, to be removed.
+  ///   `inputOutput`. What was copied up to then is removed, so that it can be tried again.
   public func run(progress: @escaping (_ done: Int64, _ total: Int64) -> Void = { _, _ in }) throws -> Report {
     let fileSystem = LocalFileSystem()
     guard try fileSystem.status(source + "/" + MetadataStore.fileName) != nil else {
       throw EventLogError(
         .metadataError, "this is no data directory: it has no \(MetadataStore.fileName)", file: source)
     }
-    try makeTarget(fileSystem)
+    let isNew = try makeTarget(fileSystem)
+    do {
+      return try copy(fileSystem, progress)
+    } catch {
+      try? clearTarget(isNew, fileSystem)
+      throw error
+    }
+  }
+
+  private func copy(
+    _ fileSystem: LocalFileSystem, _ progress: @escaping (_ done: Int64, _ total: Int64) -> Void
+  ) throws -> Report {
     let unfinished = target + "/" + MetadataStore.fileName + ".unfinished"
     // For its owner alone, which SQLite would not see to.
     fileSystem.close(try fileSystem.open(unfinished, .create))
@@ -86,15 +97,34 @@ public struct StoreBackup: Sendable {
       }
       report.topics += 1
     }
+    try moveLogStarts(topics, unfinished, fileSystem)
     try finish(unfinished, fileSystem)
     return report
   }
 
-  private func makeTarget(_ fileSystem: LocalFileSystem) throws(EventLogError) {
-    guard let status = try fileSystem.status(target) else { return try fileSystem.makeDirectory(target) }
+  /// - Returns: whether it was not there.
+  private func makeTarget(_ fileSystem: LocalFileSystem) throws(EventLogError) -> Bool {
+    guard let status = try fileSystem.status(target) else {
+      try fileSystem.makeDirectory(target)
+      return true
+    }
     guard status.kind == .directory, try fileSystem.list(target).isEmpty else {
       throw EventLogError(.invalidRequest, "the target has to be a directory that is empty or not there", file: target)
     }
+    return false
+  }
+
+  /// The target was empty: all that is there is of this copy.
+  private func clearTarget(_ isNew: Bool, _ fileSystem: LocalFileSystem) throws(EventLogError) {
+    for name in try fileSystem.list(target) {
+      let path = target + "/" + name
+      if try fileSystem.status(path)?.kind == .directory {
+        try fileSystem.removeTree(path)
+      } else {
+        try fileSystem.unlink(path)
+      }
+    }
+    if isNew { try fileSystem.removeDirectory(target) }
   }
 
   /// The metadata of one moment, and the topics in them, with how far their logs were on the disk.
@@ -116,6 +146,41 @@ public struct StoreBackup: Sendable {
     let checkpoints = try copy.checkpoints()
     try copy.close()
     return (topics.filter { !$0.isDeleting }, checkpoints)
+  }
+
+  /// What the owner deleted between the metadata's moment and the copy of a log was no loss: the copy has to know of it.
+  private func moveLogStarts(
+    _ topics: [TopicMetadata], _ path: String, _ fileSystem: LocalFileSystem
+  ) throws(EventLogError) {
+    let now = try MetadataStore(path: source + "/" + MetadataStore.fileName, mode: .readOnly)
+    let starts: [PartitionID: StoredCheckpoint]
+    do throws(EventLogError) {
+      starts = try now.checkpoints()
+      try now.close()
+    } catch {
+      try? now.close()
+      throw error
+    }
+    let copy = try MetadataStore(path: path)
+    do throws(EventLogError) {
+      var moved = try copy.checkpoints().filter { $0.value.logStartOffset < starts[$0.key]?.logStartOffset ?? 0 }
+      for topic in topics {
+        for number in 0..<topic.partitions {
+          let id = PartitionID(topic.id, number)
+          guard let checkpoint = moved[id] else { continue }
+          let names = try fileSystem.list(target + "/" + TopicPartition(topic.name, number).description)
+          let first = names.compactMap(SegmentFiles.parse).filter { $0.kind == .log }.map(\.baseOffset).min()
+          // No further than where the copy begins: its end may lie below what was deleted after it.
+          moved[id]?.logStartOffset = max(
+            checkpoint.logStartOffset, min(first ?? 0, starts[id]?.logStartOffset ?? 0))
+        }
+      }
+      if !moved.isEmpty { try copy.save(moved) }
+      try copy.close()
+    } catch {
+      try? copy.close()
+      throw error
+    }
   }
 
   private func size(of topic: TopicMetadata, _ fileSystem: LocalFileSystem) -> Int64 {

@@ -317,7 +317,11 @@ struct BrokerOpening {
     let metadata = try MetadataStore(path: metadataPath, mode: .readOnly)
     let checkpoints = try metadata.checkpoints()
     let topics = try metadata.topics().filter { !$0.isDeleting }.map { topic in
-      Topic(
+      let isDeleted = { @Sendable () -> Bool in
+        guard let topics = try? metadata.topics() else { return false }
+        return !topics.contains { $0.id == topic.id && !$0.isDeleting }
+      }
+      return Topic(
         id: topic.id, name: topic.name,
         partitions: (0..<topic.partitions).map { number in
           let topicPartition = TopicPartition(topic.name, number)
@@ -326,7 +330,7 @@ struct BrokerOpening {
             PartitionReader(
               topicPartition, directory: path + "/" + topicPartition.description,
               logStartOffset: checkpoint?.logStartOffset ?? 0, recoveryPoint: checkpoint?.recoveryPoint ?? 0,
-              fileSystem: fileSystem))
+              fileSystem: fileSystem, isDeleted: isDeleted))
         }, configs: topic.configs)
     }
     return Opened(

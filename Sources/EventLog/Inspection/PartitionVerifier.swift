@@ -5,15 +5,20 @@ internal import SegmentStore
 struct PartitionVerifier {
   let directory: String
   let fileSystem: any FileSystem
+  /// Indexes without a log that a repair has removed.
+  private let removed: [OrphanIndex]
   private(set) var report = StoreVerifier.Report()
   /// Where the log begins and ends; nil where that could not be found out.
   var bounds: (start: Int64, end: Int64)? { isReadable ? (start, end) : nil }
   private var start: Int64 = 0
   private var end: Int64 = 0
   private var isReadable = true
+  /// Gaps between segments that may be compaction's.
+  private(set) var gaps: [SegmentGap] = []
   private var transactions = TransactionsSeen()
 
-  init(directory: String, fileSystem: any FileSystem) {
+  init(directory: String, fileSystem: any FileSystem, removed: [OrphanIndex] = []) {
+    self.removed = removed
     self.directory = directory
     self.fileSystem = fileSystem
   }
@@ -45,7 +50,9 @@ struct PartitionVerifier {
   private mutating func verifySegments(_ progress: (Int64) -> Void) throws(EventLogError) {
     var bases: [Int64] = []
     var snapshots: Set<Int64> = []
-    for name in try fileSystem.list(directory).sorted() {
+    let names = try fileSystem.list(directory).sorted()
+    let orphans = try orphans(names)
+    for name in names {
       guard let (base, kind) = SegmentFiles.parse(name) else { continue }
       if kind == .log { bases.append(base) }
       if kind == .snapshot, verifySnapshot(SegmentFiles(directory: directory, baseOffset: base).producerSnapshot) {
@@ -64,7 +71,12 @@ struct PartitionVerifier {
       var seen = Seen()
       let isLast = number == bases.count - 1
       do throws(EventLogError) {
-        try verifyLog(files, isLast: isLast, &seen, progress)
+        let isWhole = try verifyLog(files, isLast: isLast, &seen, progress)
+        if isWhole, !isLast, end < bases[number + 1] {
+          try note(
+            SegmentGap(
+              behind: files, size: Int64(seen.endPosition), end..<bases[number + 1], orphans: orphans, fileSystem))
+        }
       } catch {
         isReadable = false
         transactions.isComplete = false
@@ -87,6 +99,26 @@ struct PartitionVerifier {
     }
   }
 
+  /// The indexes without a log. An owner at work may have removed them meanwhile.
+  private mutating func orphans(_ names: [String]) throws(EventLogError) -> [OrphanIndex] {
+    var found = removed
+    for orphan in OrphanIndex.find(names, in: directory) {
+      let log = SegmentFiles(directory: directory, baseOffset: orphan.baseOffset).log
+      guard try fileSystem.status(log) == nil, try fileSystem.status(orphan.path) != nil else { continue }
+      note(orphan.path, nil, OrphanIndex.message + "; the next opening removes it", nil)
+      found.append(orphan)
+    }
+    return found
+  }
+
+  private mutating func note(_ gap: SegmentGap) {
+    if case .entries = gap.witness {
+      fault(gap.file, nil, gap.message, gap.offsets.lowerBound)
+    } else {
+      gaps.append(gap)
+    }
+  }
+
   /// One that can't be read does not keep the others from being checked.
   private mutating func check(_ file: String, _ body: (inout Self) throws(EventLogError) -> Void) {
     do throws(EventLogError) {
@@ -96,14 +128,16 @@ struct PartitionVerifier {
     }
   }
 
+  /// - Returns: whether every batch up to the file's end could be told.
   private mutating func verifyLog(
     _ files: SegmentFiles, isLast: Bool, _ seen: inout Seen, _ progress: (Int64) -> Void
-  ) throws(EventLogError) {
+  ) throws(EventLogError) -> Bool {
     let file = try fileSystem.open(files.log, .read)
     defer { fileSystem.close(file) }
     let size = try fileSystem.size(of: file, path: files.log)
     var scanner = LogScanner(fileSystem, file, path: files.log, limit: size)
     var largest = Int64.min
+    var isWhole = true
     transactions.beginSegment()
     while true {
       switch try scanner.next() {
@@ -128,10 +162,12 @@ struct PartitionVerifier {
             try RecordBatchCheck.records(of: batch)
             try transactions.note(batch)
           } catch {
+            isWhole = false
             transactions.isComplete = false
             fault(files.log, position, error.message, header.baseOffset)
           }
         } else {
+          isWhole = false
           transactions.isComplete = false
           fault(files.log, position, "the checksum of the batch does not fit its bytes", header.baseOffset)
         }
@@ -150,7 +186,7 @@ struct PartitionVerifier {
           transactions.isComplete = false
           fault(files.log, position, why, nil)
         }
-        return
+        return isWhole && reason == .endOfFile
       }
     }
   }

@@ -11,7 +11,8 @@ package import SegmentStore
 /// - A damaged batch is taken out of its segment; the offsets of all others stay, and readers pass over the gap, as they do
 ///   after a compaction. Its bytes are saved before, in a file called
 ///   `<topic>-<partition>.<segment>-<position>.quarantine` in the data directory.
-/// - A log that lost its end goes on where it had ended, so that no offset is given out a second time.
+/// - A log that lost its end goes on where it had ended, so that no offset is given out a second time. One that lost its
+///   beginning, or a segment in the middle, begins later, or has a gap. Where compaction may have left a gap, that is a note.
 /// - Segments that overlap, batches out of order, topics without a directory and a damaged `metadata.sqlite` are told of, and
 ///   left as they are: restore them from a backup.
 ///
@@ -58,6 +59,9 @@ public struct StoreRepair: Sendable {
     public var partitions = 0
     /// What is wrong, or was.
     public var findings: [Finding] = []
+    /// What may be wrong: gaps between segments that a compaction may have left, of logs of which is not known whether they
+    /// were ever compacted.
+    public var notes: [StoreVerifier.Fault] = []
     /// Whether nothing was changed.
     public var isDryRun: Bool
     /// Whether nothing was lost and nothing is left that is wrong.

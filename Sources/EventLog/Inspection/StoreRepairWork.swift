@@ -14,6 +14,7 @@ struct StoreRepairWork {
   private var ends: [PartitionID: (TopicPartition, Int64)] = [:]
   private var done: Int64 = 0
   private var total: Int64 = 0
+  private let gaps: GapJudge
   private var fileSystem: any FileSystem { context.fileSystem }
 
   init(
@@ -26,10 +27,17 @@ struct StoreRepairWork {
     self.isDryRun = isDryRun
     self.progress = progress
     report = StoreRepair.Report(isDryRun: isDryRun)
+    gaps = GapJudge(path: path, fileSystem: context.fileSystem)
   }
 
   mutating func run() throws(EventLogError) {
     try clearLeftovers()
+    if let fault = gaps.checkpointFault {
+      report.findings.append(
+        StoreRepair.Finding(
+          file: fault.file, message: fault.message, remedy: "removed; the next compactions make it anew"))
+      if !isDryRun { try fileSystem.unlink(fault.file) }
+    }
     let topics = try metadata.topics().filter { !$0.isDeleting }
     let names = try fileSystem.list(path).filter { TopicName.parse(directory: $0) != nil }
     total = names.reduce(0) { $0 + ((try? StoreVerifier.logBytes(path + "/" + $1, fileSystem)) ?? 0) }
@@ -46,7 +54,8 @@ struct StoreRepairWork {
         owned.insert(topicPartition.description)
         let id = PartitionID(topic.id, number)
         let stored = checkpoints[id] ?? StoredCheckpoint(logStartOffset: 0, recoveryPoint: 0)
-        try repair(topicPartition, id, stored, configuration, wasClean: wasClean)
+        let isCompacted = gaps.isCompacted(topicPartition, topic.configs)
+        try repair(topicPartition, id, stored, configuration, wasClean: wasClean, isCompacted: isCompacted)
       }
     }
     // Whose they are is not known, and so neither is what they should hold.
@@ -82,8 +91,10 @@ struct StoreRepairWork {
     }
   }
 
-  private func verify(_ directory: String, progress: (Int64) -> Void = { _ in }) -> PartitionVerifier {
-    var verifier = PartitionVerifier(directory: directory, fileSystem: fileSystem)
+  private func verify(
+    _ directory: String, removed: [OrphanIndex] = [], progress: (Int64) -> Void = { _ in }
+  ) -> PartitionVerifier {
+    var verifier = PartitionVerifier(directory: directory, fileSystem: fileSystem, removed: removed)
     verifier.run(progress: progress)
     return verifier
   }
@@ -92,7 +103,7 @@ struct StoreRepairWork {
 
   private mutating func repair(
     _ topicPartition: TopicPartition, _ id: PartitionID, _ stored: StoredCheckpoint, _ configuration: LogConfiguration,
-    wasClean: Bool
+    wasClean: Bool, isCompacted: Bool
   ) throws(EventLogError) {
     report.partitions += 1
     let directory = path + "/" + topicPartition.description
@@ -101,13 +112,16 @@ struct StoreRepairWork {
       return
     }
     var stored = stored
-    var work = partitionRepair(directory, stored, configuration, wasClean: wasClean)
+    var work = partitionRepair(directory, stored, configuration, wasClean: wasClean, isCompacted: isCompacted)
     do throws(EventLogError) {
       let isClear = try work.clearLeftovers()
       let before = done
-      let check = verify(directory) { progress(before + $0, total) }
+      let check = verify(directory, removed: work.orphans) { progress(before + $0, total) }
       done += check.report.sizeInBytes
       guard isClear else { return add(work.findings, topicPartition) }
+      if let lost = check.bounds.flatMap({ stored.lostBegin($0.start) }) {
+        try moveLogStart(past: lost, topicPartition, id, &stored)
+      }
       var end = check.bounds?.end
       // No checksum covers the last batch's offset: where the log was closed in order, it is known.
       let endsElsewhere =
@@ -116,13 +130,18 @@ struct StoreRepairWork {
         } ?? false
       let hasFaults = !check.report.faults.isEmpty
       let lacksIndexes = try work.lacksIndexes()
-      if hasFaults || !check.report.notes.isEmpty || endsElsewhere || lacksIndexes {
+      if hasFaults || !check.report.notes.isEmpty || endsElsewhere || lacksIndexes || !work.orphans.isEmpty {
         try run(&work, check.report, id, &stored)
+        if check.bounds != nil, check.report.segments == 0, work.logEndOffset > stored.logStartOffset {
+          // It goes on, empty, where it had ended.
+          stored.logStartOffset = work.logEndOffset
+          if !isDryRun { try metadata.save([id: stored]) }
+        }
         var left = isDryRun ? StoreVerifier.Report() : verify(directory).report
         if (left.faults + left.notes).contains(where: { $0.file.hasSuffix("index") }) {
           // What an index says may have been right of the log as it was.
           add(work.findings, topicPartition)
-          work = partitionRepair(directory, stored, configuration, wasClean: wasClean)
+          work = partitionRepair(directory, stored, configuration, wasClean: wasClean, isCompacted: isCompacted)
           try run(&work, left, id, &stored)
           left = verify(directory).report
         }
@@ -133,6 +152,7 @@ struct StoreRepairWork {
       } else {
         add(work.findings, topicPartition)
       }
+      try noteGaps(check.gaps, topicPartition, isCompacted: isCompacted)
       if let end { ends[id] = (topicPartition, end) }
     } catch {
       add(work.findings, topicPartition)
@@ -143,12 +163,36 @@ struct StoreRepairWork {
     }
   }
 
+  /// Without that, it would be said again each time.
+  private mutating func moveLogStart(
+    past lost: Range<Int64>, _ topicPartition: TopicPartition, _ id: PartitionID, _ stored: inout StoredCheckpoint
+  ) throws(EventLogError) {
+    report.findings.append(
+      StoreRepair.Finding(
+        file: path + "/" + topicPartition.description, offset: lost.lowerBound,
+        message: StoredCheckpoint.message(ofLostBegin: lost), remedy: "the log start moved to \(lost.upperBound)",
+        loss: StoreRepair.Loss(
+          topicPartition: topicPartition, offsets: lost, records: nil, bytes: 0, quarantine: nil)))
+    stored.logStartOffset = lost.upperBound
+    if !isDryRun { try metadata.save([id: stored]) }
+  }
+
+  /// Gaps that nothing explains, but for those of which is told that they are a loss.
+  private mutating func noteGaps(
+    _ found: [SegmentGap], _ topicPartition: TopicPartition, isCompacted: Bool
+  ) throws(EventLogError) {
+    let losses = report.losses.filter { $0.topicPartition == topicPartition }
+    let untold = found.filter { gap in !losses.contains { $0.offsets.overlaps(gap.offsets) } }
+    if let note = try gaps.note(untold, isCompacted: isCompacted) { report.notes.append(note) }
+  }
+
   private func partitionRepair(
-    _ directory: String, _ stored: StoredCheckpoint, _ configuration: LogConfiguration, wasClean: Bool
+    _ directory: String, _ stored: StoredCheckpoint, _ configuration: LogConfiguration, wasClean: Bool,
+    isCompacted: Bool
   ) -> PartitionRepair {
     PartitionRepair(
       directory: directory, configuration: configuration, checkpoint: stored.forLog, wasClean: wasClean,
-      isDryRun: isDryRun, context: context)
+      isCompacted: isCompacted, isDryRun: isDryRun, context: context)
   }
 
   private func run(

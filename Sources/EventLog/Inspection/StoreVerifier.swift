@@ -53,16 +53,22 @@ public struct StoreVerifier: Sendable {
     let partitions = names.filter { TopicName.parse(directory: $0) != nil }
     // Of a directory that can't be read, the check itself says so.
     let total = partitions.reduce(0) { $0 + ((try? Self.logBytes(path + "/" + $1, fileSystem)) ?? 0) }
-    var ends: [String: (start: Int64, end: Int64)?] = [:]
+    var logs: [String: Log] = [:]
     for name in partitions {
       var verifier = PartitionVerifier(directory: path + "/" + name, fileSystem: fileSystem)
       let done = report.sizeInBytes
       verifier.run { progress(done + $0, total) }
       report.add(verifier.report)
-      ends.updateValue(verifier.bounds, forKey: name)
+      logs[name] = Log(bounds: verifier.bounds, gaps: verifier.gaps)
     }
-    try verifyMetadata(names, ends, &report)
+    try verifyMetadata(names, logs, &report)
     return report
+  }
+
+  /// What is known of a partition's log, to hold the metadata against.
+  private struct Log {
+    var bounds: (start: Int64, end: Int64)?
+    var gaps: [SegmentGap]
   }
 
   static func requireDirectory(_ path: String, _ fileSystem: any FileSystem) throws(EventLogError) {
@@ -83,7 +89,7 @@ public struct StoreVerifier: Sendable {
   }
 
   private func verifyMetadata(
-    _ names: [String], _ ends: [String: (start: Int64, end: Int64)?], _ report: inout Report
+    _ names: [String], _ logs: [String: Log], _ report: inout Report
   ) throws {
     let file = path + "/" + MetadataStore.fileName
     guard names.contains(MetadataStore.fileName) else {
@@ -95,16 +101,33 @@ public struct StoreVerifier: Sendable {
       defer { try? metadata.close() }
       for message in try metadata.verify() { report.faults.append(Fault(file: file, message: message)) }
       let topics = try metadata.topics().filter { !$0.isDeleting }
-      report.faults += directoryFaults(topics, Array(ends.keys))
+      report.faults += directoryFaults(topics, Array(logs.keys))
+      let checkpoints = try metadata.checkpoints()
+      let gaps = GapJudge(path: path, fileSystem: fileSystem)
+      if var note = gaps.checkpointFault {
+        note.message += "; the next compactions make it anew"
+        report.notes.append(note)
+      }
       var endOf: [PartitionID: (TopicPartition, Int64)] = [:]
       for topic in topics {
         for number in 0..<topic.partitions {
           let topicPartition = TopicPartition(topic.name, number)
-          guard let bounds = ends[topicPartition.description] ?? nil else { continue }
-          endOf[PartitionID(topic.id, number)] = (topicPartition, bounds.end)
+          guard let log = logs[topicPartition.description] else { continue }
+          let isCompacted = gaps.isCompacted(topicPartition, topic.configs)
+          if !isCompacted { report.faults += gaps.faults(log.gaps) }
+          if let note = try gaps.note(log.gaps, isCompacted: isCompacted) { report.notes.append(note) }
+          guard let bounds = log.bounds else { continue }
+          let id = PartitionID(topic.id, number)
+          endOf[id] = (topicPartition, bounds.end)
+          if let lost = checkpoints[id]?.lostBegin(bounds.start) {
+            report.faults.append(
+              Fault(
+                file: path + "/" + topicPartition.description, offset: lost.lowerBound,
+                message: StoredCheckpoint.message(ofLostBegin: lost)))
+          }
         }
       }
-      for (partition, checkpoint) in try metadata.checkpoints() {
+      for (partition, checkpoint) in checkpoints {
         guard let (topicPartition, end) = endOf[partition], checkpoint.recoveryPoint > end else { continue }
         report.faults.append(
           Fault(
@@ -135,7 +158,8 @@ public struct StoreVerifier: Sendable {
           faults.append(
             Fault(
               file: path + "/" + name + "/" + PartitionMetadataFile.name,
-              message: "the directory belongs to topic id \(id), SQLite says \(topic.id.text)"))
+              message: "the directory belongs to topic id \(id), SQLite says \(topic.id.text); if only this file is "
+                + "damaged, remove it: the next opening makes it anew"))
         }
       }
     }

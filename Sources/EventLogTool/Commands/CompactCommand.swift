@@ -6,7 +6,8 @@ struct CompactCommand: ParsableCommand {
     commandName: "compact", abstract: "Compact topics now: keep of each key the latest record.",
     discussion: """
       For topics whose cleanup.policy has compact. The process that owns a directory does this by itself, once \
-      min.cleanable.dirty.ratio is passed. Deleted keys (tombstones) go in a later run, after delete.retention.ms.
+      min.cleanable.dirty.ratio is passed. Deleted keys (tombstones) go in the first run after delete.retention.ms that \
+      has new records to compact.
       """)
 
   @OptionGroup var store: StoreOptions

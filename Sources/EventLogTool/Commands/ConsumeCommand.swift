@@ -5,7 +5,8 @@ struct ConsumeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "consume", abstract: "Print the records of a topic.",
     discussion: """
-      Without --follow it ends at the log end as it stood when it started. Without --group it only looks, also while \
+      Without --follow it ends at the log end as it stood when it started. With it, partitions that are added are read too, \
+      and it ends where the topic is deleted. Without --group it only looks, also while \
       another process owns the directory. With --group it takes the directory as its owner, and commits what it has \
       printed. A partition with a damaged record is printed up to there, the others whole, and the exit status is 1. \
       --isolation read_committed leaves out what was aborted, and ends, or waits, where the first open transaction \
@@ -51,9 +52,10 @@ struct ConsumeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let broker = try group == nil ? store.openReadOnly() : store.open()
+    let broker = try group == nil ? store.openReadOnly() : store.openExisting()
     defer { try? broker.close() }
-    let partitions = try broker.admin.describeTopic(topic).partitions.map { TopicPartition(topic, $0.partition) }
+    let description = try broker.admin.describeTopic(topic)
+    let partitions = description.partitions.map { TopicPartition(topic, $0.partition) }
     var wanted = partitions
     if let partition {
       guard partition < partitions.count else {
@@ -73,7 +75,8 @@ struct ConsumeCommand: AsyncParsableCommand {
     if let group {
       try await consume(as: group, broker, wanted, &printer, &failed, signals)
     } else {
-      try await look(broker, wanted, &printer, &failed, signals)
+      let watch = follow ? TopicWatch(store, description) : nil
+      try await look(broker, wanted, watch, &printer, &failed, signals)
     }
     try broker.close()
     try failed.throwIfAny()
@@ -84,13 +87,17 @@ struct ConsumeCommand: AsyncParsableCommand {
   // MARK: Looking
 
   private func look(
-    _ broker: Broker, _ partitions: [TopicPartition], _ printer: inout RecordPrinter, _ failed: inout FailedPartitions,
-    _ signals: StopSignals
+    _ broker: Broker, _ wanted: [TopicPartition], _ watch: TopicWatch?, _ printer: inout RecordPrinter,
+    _ failed: inout FailedPartitions, _ signals: StopSignals
   ) async throws {
+    var partitions = wanted
+    var watch = watch
+    var newer: Broker?
+    defer { try? newer?.close() }
     var configuration = ConsumerConfiguration()
     configuration.autoOffsetReset = .earliest
     configuration.isolation = isolation
-    let consumer = try broker.consumer(configuration)
+    var consumer = try broker.consumer(configuration)
     try consumer.assign(partitions)
     var ends: [TopicPartition: Int64] = [:]
     for partition in partitions {
@@ -103,6 +110,24 @@ struct ConsumeCommand: AsyncParsableCommand {
       }
     }
     while printer.remaining > 0, !signals.mustStop {
+      if let broker = try watch?.look() {
+        guard partition == nil else {
+          try broker.close()
+          continue
+        }
+        let next = try broker.consumer(configuration)
+        let all = (0..<(watch?.partitions ?? 0)).map { TopicPartition(topic, $0) }
+        try next.assign(all)
+        // What is new is read from its beginning: it began while somebody was looking.
+        try next.seekToBeginning(all.filter { !partitions.contains($0) })
+        for partition in partitions where !failed.contains(partition) {
+          try next.seek(partition, to: try consumer.position(partition))
+        }
+        try next.pause(partitions.filter(failed.contains))
+        try await consumer.close()
+        try newer?.close()
+        (consumer, newer, partitions) = (next, broker, all)
+      }
       var left = Set(partitions.filter { !failed.contains($0) })
       if !follow {
         left = try left.filter { try consumer.position($0) < ends[$0] ?? 0 }

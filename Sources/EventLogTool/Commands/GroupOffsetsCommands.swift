@@ -21,12 +21,17 @@ struct ResetOffsetsCommand: ParsableCommand {
   @Flag(help: "To the log start.") var toEarliest = false
   @Flag(help: "To the log end.") var toLatest = false
   @Flag(help: "To what is committed: brings back what lies outside of the log.") var toCurrent = false
-  @Option(help: "To this offset.") var toOffset: Int64?
+  @Option(parsing: .unconditional, help: "To this offset.") var toOffset: Int64?
   @Option(
+    parsing: .unconditional,
     help: "To the first record of this time or later: 2024-05-06T07:08:09.123, with Z or +02:00; UTC if not said.")
   var toDatetime: String?
-  @Option(help: "To the first record of this time or later, in milliseconds since 1970.") var toTimestamp: Int64?
-  @Option(help: "To the first record of so long ago or later, such as P7D or PT1H30M.") var byDuration: String?
+  @Option(
+    parsing: .unconditional, help: "To the first record of this time or later, in milliseconds since 1970.")
+  var toTimestamp: Int64?
+  @Option(
+    parsing: .unconditional, help: "To the first record of so long ago or later, such as P7D or PT1H30M.")
+  var byDuration: String?
   @Option(parsing: .unconditional, help: "By so many offsets forward, or backward.") var shiftBy: Int64?
   @Option(help: "To what a file says, in lines of topic,partition,offset.") var fromFile: String?
   @Flag(help: "Only show what would be done: the default.") var dryRun = false
@@ -50,6 +55,9 @@ struct ResetOffsetsCommand: ParsableCommand {
     }
     if dryRun, execute { throw ValidationError("--dry-run and --execute exclude each other") }
     if json, export { throw ValidationError("--json and --export exclude each other") }
+    if let toOffset, toOffset < 0 { throw ValidationError("--to-offset can't be negative") }
+    if let toTimestamp, toTimestamp < 0 { throw ValidationError("--to-timestamp can't be negative") }
+    if let byDuration, byDuration.hasPrefix("-") { throw ValidationError("--by-duration can't be negative") }
     if let toDatetime, ISO8601.milliseconds(toDatetime) == nil {
       throw ValidationError("\"\(toDatetime)\" is no date and time such as 2024-05-06T07:08:09.123")
     }
@@ -87,7 +95,11 @@ struct ResetOffsetsCommand: ParsableCommand {
     if let time = toTimestamp ?? toDatetime.flatMap(ISO8601.milliseconds) { return .datetime(time) }
     if let duration = byDuration.flatMap(ISO8601.duration) { return .duration(duration) }
     guard let text = try fromFile.map({ try LineReader.text(of: $0) }) else { return .current }
-    return .offsets(try OffsetResetPlan.offsets(csv: text, group: group))
+    let offsets = try OffsetResetPlan.offsets(csv: text, group: group)
+    guard !offsets.isEmpty else {
+      throw EventLogError(.illegalArgument, "the file names no partition", file: fromFile)
+    }
+    return .offsets(offsets)
   }
 
   private func print(_ plan: OffsetResetPlan) throws {

@@ -6,7 +6,8 @@ struct LogDirsCommand: ParsableCommand {
     commandName: "log-dirs", abstract: "Show the sizes of partitions, and the room on their volume.",
     discussion: """
       SIZE is what is written; FILES adds indexes, and the room that is reserved ahead of the active segment. Only the \
-      process that owns the directory knows OFFSET-LAG; to others it is 0.
+      process that owns the directory knows OFFSET-LAG; to others it is 0. A partition that can't be read is told of on \
+      standard error, and the exit status is 1.
       """)
 
   @OptionGroup var store: StoreOptions
@@ -17,9 +18,13 @@ struct LogDirsCommand: ParsableCommand {
     let broker = try store.openReadOnly()
     defer { try? broker.close() }
     for name in topic { _ = try broker.admin.describeTopic(name) }
+    var outcome = Outcome()
     for directory in try broker.admin.describeLogDirs() {
       let replicas = directory.replicas.filter { topic.isEmpty || topic.contains($0.key.topic) }
         .sorted { $0.key < $1.key }
+      for case (_, let replica) in replicas {
+        if let error = replica.error { outcome.value(Result<Void, EventLogError>.failure(error)) }
+      }
       if json {
         try Terminal.line(JSON(directory, replicas).text)
         continue
@@ -28,13 +33,14 @@ struct LogDirsCommand: ParsableCommand {
       try Terminal.line("\(directory.path)  total \(total)  usable \(directory.usableBytes.map(String.init) ?? "-")")
       try Terminal.table(
         ["TOPIC", "PARTITION", "SIZE", "FILES", "OFFSET-LAG"],
-        replicas.map { partition, replica in
+        replicas.filter { $0.value.error == nil }.map { partition, replica in
           [
             partition.topic, String(partition.partition), String(replica.size), String(replica.fileSize),
             String(replica.offsetLag),
           ]
         })
     }
+    try outcome.finish()
   }
 }
 
@@ -51,6 +57,7 @@ extension JSON {
               ("topic", .string(partition.topic)), ("partition", .number(partition.partition)),
               ("size", .number(replica.size)), ("fileSize", .number(replica.fileSize)),
               ("offsetLag", .number(replica.offsetLag)), ("isFuture", .bool(replica.isFuture)),
+              ("error", .optional(replica.error?.description)),
             ])
           })
       ),

@@ -30,14 +30,17 @@ struct ProduceCommand: ParsableCommand {
   var header: [KeyValue] = []
   @Option(parsing: .unconditional, help: "When a record counts as written: 0, 1 (page cache) or all (disk).")
   var acks: Acks = .all
-  @Option(name: [.customShort("z"), .customLong("compression")], help: "none, gzip, snappy, lz4 or zstd.")
-  var compression: CompressionType = .none
+  @Option(
+    name: [.customShort("z"), .customLong("compression")], help: "none, gzip, snappy, lz4 or zstd; none if not said.")
+  var compression: CompressionType?
   @Option(name: .shortAndLong, help: "Read this file in place of standard input.") var file: String?
   @Flag(name: [.customShort("Z"), .customLong("null")], help: "An empty value is a null: a tombstone.")
   var emptyIsNull = false
   @Flag(help: "Print PARTITION OFFSET for each record, once it counts as written.") var printOffsets = false
   @Flag(help: "Print the same as JSON.") var json = false
   @Flag(help: "Create the topic if it does not exist.") var createTopic = false
+
+  private var codec: CompressionType { compression ?? CompressionType.none }
 
   func validate() throws {
     if keySeparator != nil, keyField != nil {
@@ -51,12 +54,12 @@ struct ProduceCommand: ParsableCommand {
 
   func run() throws {
     var reader = try LineReader(file: file)
-    let broker = try store.open()
+    let broker = try createTopic ? store.open() : store.openExisting()
     defer { try? broker.close() }
     let longest = try checkTopic(broker)
     var configuration = ProducerConfiguration()
     configuration.acks = acks
-    configuration.compression = compression
+    configuration.compression = codec
     configuration.maxRequestSize = Int(Int32.max)
     let producer = try broker.producer(configuration)
     let progress = ProgressBar("produce")
@@ -106,7 +109,7 @@ struct ProduceCommand: ParsableCommand {
     }
     let limit = try broker.admin.describeConfigs(topic).first { $0.name == "max.message.bytes" }
     // What compression makes of a line shows only when it is tried.
-    return compression == .none ? limit.flatMap { Int($0.value) } ?? 1 << 20 : 256 << 20
+    return codec == .none ? limit.flatMap { Int($0.value) } ?? 1 << 20 : 256 << 20
   }
 
   private func send(_ lines: ArraySlice<ArraySlice<UInt8>>, from number: Int, with producer: Producer) throws {

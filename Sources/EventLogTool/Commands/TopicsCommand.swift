@@ -10,9 +10,10 @@ struct TopicsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Create a topic.")
     @OptionGroup var store: StoreOptions
     @Option(name: .shortAndLong, help: "The topic's name.") var topic: String
-    @Option(help: "How many partitions; 1 if not said.") var partitions = -1
+    @Option(parsing: .unconditional, help: "How many partitions; 1 if not said, or -1.") var partitions: Int?
     @Option(help: "A configuration, such as retention.ms=3600000; may be given again.") var config: [KeyValue] = []
-    @Option(help: "How many copies: 1, for scripts that were made for Kafka.") var replicationFactor = -1
+    @Option(parsing: .unconditional, help: "How many copies: 1, or -1, for scripts that were made for Kafka.")
+    var replicationFactor: Int?
     @Flag(help: "It is no error if the topic exists.") var ifNotExists = false
     @Flag(help: "Only check; create nothing.") var validateOnly = false
     @Flag(help: "Print JSON.") var json = false
@@ -23,7 +24,7 @@ struct TopicsCommand: ParsableCommand {
       do {
         let configs = Dictionary(config.map { ($0.name, $0.value) }) { $1 }
         let new = NewTopic(
-          topic, partitions: partitions, replicationFactor: replicationFactor, configs: configs)
+          topic, partitions: partitions ?? -1, replicationFactor: replicationFactor ?? -1, configs: configs)
         guard let topic = try broker.admin.createTopics(each: [new], validateOnly: validateOnly)[topic]?.get() else {
           return
         }

@@ -6,13 +6,14 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify", abstract: "Check every checksum, record and index entry, and the metadata against the logs.",
     discussion: """
       Prints each fault with its place, and exits with 1 if there is any. Notes tell of what the next opening makes anew \
-      from the log, such as a damaged .snapshot, and are no faults. Changes nothing.
+      from the log, such as a damaged .snapshot, or of a gap between segments that a compaction may have left, and are no \
+      faults. Changes nothing.
 
       With --repair, for a directory that no process has open: makes indexes anew, and takes damaged batches out of their \
       segments. Their bytes are saved before in <topic>-<partition>.<segment>-<position>.quarantine in the data directory; \
-      the offsets of all other records stay. Prints each fault, what was done about it, and what is lost. Exits with 0 where \
-      nothing was wrong, or all was repaired without the loss of a record; with 1 where something is lost, or could not be \
-      repaired.
+      the offsets of all other records stay. Of a segment that is gone it says which offsets went with it. Prints each \
+      fault, what was done about it, and what is lost. Exits with 0 where nothing was wrong, or all was repaired without \
+      the loss of a record; with 1 where something is lost, or could not be repaired.
       """)
 
   @Argument(help: "The data directory.") var dir: String
@@ -43,8 +44,8 @@ struct VerifyCommand: ParsableCommand {
   }
 
   private func show(_ report: StoreVerifier.Report) throws {
-    for fault in report.faults { try show(fault, as: "fault") }
-    for note in report.notes { try show(note, as: "note") }
+    for fault in report.faults { try fault.show(as: "fault", json: json) }
+    for note in report.notes { try note.show(as: "note", json: json) }
     let summary =
       "\(report.partitions) partitions, \(report.segments) segments, \(report.batches) batches, \(report.records) records, "
       + "\(report.indexEntries) index entries, \(report.sizeInBytes) bytes: "
@@ -61,17 +62,19 @@ struct VerifyCommand: ParsableCommand {
       try Terminal.line(summary)
     }
   }
+}
 
-  private func show(_ fault: StoreVerifier.Fault, as kind: String) throws {
+extension StoreVerifier.Fault {
+  func show(as kind: String, json: Bool) throws {
     if json {
       try Terminal.line(
         JSON.object([
-          ("file", .string(fault.file)), ("position", fault.position.map(JSON.number) ?? .null),
-          ("offset", fault.offset.map(JSON.number) ?? .null), (kind, .string(fault.message)),
+          ("file", .string(file)), ("position", position.map(JSON.number) ?? .null),
+          ("offset", offset.map(JSON.number) ?? .null), (kind, .string(message)),
         ]).text)
     } else {
-      let place = fault.position.map { " at \($0)" } ?? ""
-      try Terminal.line("\(kind == "note" ? "note: " : "")\(fault.file)\(place): \(fault.message)")
+      let place = position.map { " at \($0)" } ?? ""
+      try Terminal.line("\(kind == "note" ? "note: " : "")\(file)\(place): \(message)")
     }
   }
 }

@@ -33,10 +33,17 @@ enum StartPosition: ExpressibleByArgument {
       let first = try broker.admin.listOffsets([partition: .earliest])[partition]??.offset ?? 0
       return max(first, min(offset, end))
     }
+    func said(_ offset: Int64) throws -> Int64 {
+      let found = try within(offset)
+      if found != offset {
+        Terminal.error("warning: \(partition): offset \(offset) is not in the log; \(found) is taken instead")
+      }
+      return found
+    }
     switch self {
     case .beginning: return try within(0)
     case .end: return end
-    case .offset(let offset): return try within(offset)
+    case .offset(let offset): return try said(offset)
     case .fromEnd(let count): return try within(end - min(count, end))
     case .timestamp(let time):
       return try broker.admin.listOffsets([partition: .timestamp(time)])[partition]??.offset ?? end

@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Interrupt, termination and hang-up, for the whole process. They are taken by its first thread, which does nothing
+/// Interrupt, quit, termination and hang-up, for the whole process. They are taken by its first thread, which does nothing
 /// else: Dispatch's signal sources lose one now and then where that thread sleeps in `dispatchMain`.
 enum ProcessSignals {
   fileprivate static let mailbox = Mailbox()
@@ -53,7 +53,10 @@ enum ProcessSignals {
     var set = sigset_t()
     sigemptyset(&set)
     // A process that was started by `nohup` has hang-ups ignored, and goes on ignoring them.
-    for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) { sigaddset(&set, number) }
+    // A quit that is not taken here is taken by the runtime, which prints a backtrace and lets the process go on.
+    for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) {
+      sigaddset(&set, number)
+    }
     return set
   }
 

@@ -14,10 +14,13 @@ struct StoreOptions: ParsableArguments {
     return try Broker.open(dir, configuration)
   }
 
-  /// As the owner, to change what is there: a directory that is missing, or mistyped, is not made.
+  /// As the owner, to change what is there: no store is made of a directory that is missing, or mistyped.
   func openExisting() throws -> Broker {
     guard FileManager.default.fileExists(atPath: dir) else {
       throw EventLogError(.inputOutput, "there is no such directory", file: dir)
+    }
+    guard FileManager.default.fileExists(atPath: dir + "/metadata.sqlite") else {
+      throw EventLogError(.metadataError, "this is no data directory: it has no metadata.sqlite", file: dir)
     }
     return try open()
   }

@@ -6,6 +6,7 @@ extension StoreRepair.Report {
     for finding in findings {
       try Terminal.line(json ? finding.json.text : finding.line(isDryRun: isDryRun))
     }
+    for note in notes { try note.show(as: "note", json: json) }
     try Terminal.line(json ? summaryJSON.text : summary)
   }
 
@@ -17,7 +18,9 @@ extension StoreRepair.Report {
     text += "\(findings.count) \(findings.count == 1 ? "fault" : "faults"), \(repaired) "
     text += isDryRun ? "would be repaired" : "repaired"
     if notRepaired > 0 { text += ", \(notRepaired) can't be repaired here" }
-    guard !losses.isEmpty else { return text + "; no record is lost" }
+    guard !losses.isEmpty else {
+      return text + (notes.isEmpty ? "; no record is lost" : "; no record is known to be lost")
+    }
     let known = losses.compactMap(\.records).reduce(0, +)
     let unknown = losses.count { $0.records == nil }
     text += isDryRun ? "; lost would be " : "; lost: "
@@ -31,7 +34,8 @@ extension StoreRepair.Report {
       ("partitions", .number(partitions)), ("faults", .number(findings.count)), ("repaired", .number(repaired)),
       ("notRepaired", .number(notRepaired)), ("losses", .number(losses.count)),
       ("recordsLost", .number(losses.compactMap(\.records).reduce(0, +))),
-      ("lossesOfUnknownSize", .number(losses.count { $0.records == nil })), ("dryRun", .bool(isDryRun)),
+      ("lossesOfUnknownSize", .number(losses.count { $0.records == nil })), ("notes", .number(notes.count)),
+      ("dryRun", .bool(isDryRun)),
     ])
   }
 }

@@ -42,7 +42,8 @@ package enum PartitionDirectory {
         throw EventLogError(
           .storageError,
           "the directory belongs to a topic with the id \(known), not to \(topicID): it is from another store, or "
-            + "from an earlier topic of that name; move it away", file: metadataPath)
+            + "from an earlier topic of that name; move it away. If it is this store's, and only the file is damaged, "
+            + "remove the file: the next opening makes it anew", file: metadataPath)
       }
     } else {
       try fileSystem.replace(metadataPath, with: Array(metadata.text.utf8), durably: false)

@@ -13,6 +13,8 @@ package final class PartitionReader: Sendable {
   /// Up to here the log was on the disk when the directory was opened: a batch below it that is not right is damaged,
   /// and not one that is being written.
   private let recoveryPoint: Int64
+  /// Whether the topic is not there any more: then it is no wonder that its files are not.
+  private let isDeleted: @Sendable () -> Bool
   /// Where the log was last seen to end.
   private let tail: Mutex<Place?>
   /// Where the last read ended, which is where the next one begins.
@@ -31,13 +33,14 @@ package final class PartitionReader: Sendable {
 
   package init(
     _ topicPartition: TopicPartition, directory: String, logStartOffset: Int64, recoveryPoint: Int64 = 0,
-    fileSystem: any FileSystem
+    fileSystem: any FileSystem, isDeleted: @escaping @Sendable () -> Bool = { false }
   ) {
     self.topicPartition = topicPartition
     self.directory = directory
     self.fileSystem = fileSystem
     startOffset = logStartOffset
     self.recoveryPoint = recoveryPoint
+    self.isDeleted = isDeleted
     tail = Mutex(nil)
     lastRead = Mutex(nil)
   }
@@ -69,7 +72,7 @@ package final class PartitionReader: Sendable {
   }
 
   private func findLogEndOffset() throws(EventLogError) -> Int64 {
-    guard let last = try bases().last else { return startOffset }
+    guard let last = try bases().last else { return max(startOffset, recoveryPoint) }
     let files = SegmentFiles(directory: directory, baseOffset: last)
     let file = try fileSystem.open(files.log, .read)
     defer { fileSystem.close(file) }
@@ -105,7 +108,8 @@ package final class PartitionReader: Sendable {
         }
       }
     } catch {
-      throw error.at(topicPartition)
+      guard isDeleted() else { throw error.at(topicPartition) }
+      throw EventLogError(.unknownTopicOrPartition, "the topic was deleted meanwhile").at(topicPartition)
     }
   }
 
@@ -120,6 +124,7 @@ package final class PartitionReader: Sendable {
     let end = isolation == .readCommitted ? min(try lastStableOffset(), logEnd) : logEnd
     var result = FetchedBatches(nextOffset: offset, highWatermark: end, logStartOffset: start)
     let bases = try bases()
+    if bases.isEmpty { try requireFiles(for: offset) }
     var index = max(0, (bases.firstIndex { $0 > offset } ?? bases.count) - 1)
     while result.nextOffset < end, index < bases.count, result.batches.isEmpty {
       try collect(&result, in: bases[index], below: end, maxBytes: maxBytes, minimumOneBatch: minimumOneBatch)
@@ -131,6 +136,15 @@ package final class PartitionReader: Sendable {
     }
     if isolation == .readCommitted { try dropAborted(&result) }
     return result
+  }
+
+  /// Of a log without a segment.
+  private func requireFiles(for offset: Int64) throws(EventLogError) {
+    guard offset < recoveryPoint || isDeleted() else { return }
+    throw EventLogError(
+      .corruptMessage,
+      "the partition's files are gone, but it was on the disk up to \(recoveryPoint): something outside of EventLog took "
+        + "them", offset: offset, file: directory)
   }
 
   private func collect(

@@ -44,10 +44,14 @@ package struct PartitionRepair {
   let configuration: LogConfiguration
   let checkpoint: PartitionCheckpoint
   let wasClean: Bool
+  /// Whether the log is compacted, or is known to have been.
+  let isCompacted: Bool
   let isDryRun: Bool
-  package private(set) var findings: [Finding] = []
+  package internal(set) var findings: [Finding] = []
   /// Where the log ends, or would end, once it is repaired.
   package private(set) var logEndOffset: Int64 = 0
+  /// What `clearLeftovers` found of them.
+  package private(set) var orphans: [OrphanIndex] = []
   var fileSystem: any FileSystem { context.fileSystem }
   /// Up to where the log is known to have been on the disk: its offsets up to there are not given out again.
   var known: Int64 { max(checkpoint.recoveryPoint, checkpoint.logEndOffset ?? 0) }
@@ -62,15 +66,17 @@ package struct PartitionRepair {
 
   /// - Parameters:
   ///   - wasClean: whether the partition was closed in order.
+  ///   - isCompacted: whether the log is compacted, or is known to have been.
   ///   - isDryRun: whether to find out only what would be done.
   package init(
-    directory: String, configuration: LogConfiguration, checkpoint: PartitionCheckpoint, wasClean: Bool, isDryRun: Bool,
-    context: StoreContext
+    directory: String, configuration: LogConfiguration, checkpoint: PartitionCheckpoint, wasClean: Bool,
+    isCompacted: Bool, isDryRun: Bool, context: StoreContext
   ) {
     self.directory = directory
     self.configuration = configuration
     self.checkpoint = checkpoint
     self.wasClean = wasClean && checkpoint.logEndOffset != nil
+    self.isCompacted = isCompacted
     self.isDryRun = isDryRun
     self.context = context
   }
@@ -82,20 +88,17 @@ package struct PartitionRepair {
   /// - Returns: false in a dry run that can't look behind the swap that is to be finished first.
   package mutating func clearLeftovers() throws(EventLogError) -> Bool {
     let names = try fileSystem.list(directory).sorted()
-    let logs = Set(names.compactMap { SegmentFiles.parse($0) }.filter { $0.kind == .log }.map(\.baseOffset))
+    orphans = OrphanIndex.find(names, in: directory)
     var isSwapping = false
-    var found = false
+    var found = !orphans.isEmpty
+    for orphan in orphans { note(orphan.path, OrphanIndex.message, "removed") }
     for name in names {
       let path = directory + "/" + name
-      if name.hasSuffix(SegmentFiles.swapSuffix) {
+      if SegmentFiles.isSwap(name) {
         isSwapping = true
         note(path, "a compacted segment was about to take its place", "put in, or undone, as an opening does")
       } else if [".tmp", SegmentFiles.deletedSuffix, SegmentFiles.cleanedSuffix].contains(where: name.hasSuffix) {
         note(path, "a file that a crash left", "removed")
-      } else if let (base, kind) = SegmentFiles.parse(name), kind != .log, kind != .snapshot, !logs.contains(base),
-        !names.contains(where: { $0.hasSuffix(SegmentFiles.swapSuffix) })
-      {
-        note(path, "an index without a log", "removed")
       } else {
         continue
       }
@@ -108,7 +111,7 @@ package struct PartitionRepair {
     return true
   }
 
-  private mutating func note(_ file: String, _ message: String, _ remedy: String?) {
+  mutating func note(_ file: String, _ message: String, _ remedy: String?) {
     findings.append(Finding(file: file, message: message, remedy: remedy))
   }
 
@@ -170,6 +173,7 @@ package struct PartitionRepair {
       }
       for survey in damaged { for damage in survey.damages { report(damage, of: survey, saved) } }
     }
+    try reportGaps(surveys)
     logEndOffset = max(known, surveys.map(\.end).max() ?? last)
     var isEndMissing = false
     if let survey = surveys.last, survey.blocker == nil, survey.end < known {

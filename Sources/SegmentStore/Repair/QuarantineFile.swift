@@ -19,7 +19,10 @@ enum QuarantineFile {
     for number in 0... {
       let path = name(range, of: files, number)
       if try fileSystem.status(path) == nil {
-        try copy(range, source, files.log, to: path, fileSystem)
+        // Under its own name only once it is whole.
+        let temporary = name(range, of: files, number, then: ".tmp")
+        try copy(range, source, files.log, to: temporary, fileSystem)
+        try fileSystem.rename(temporary, to: path)
         return path
       }
       if try holds(path, range, source, files.log, fileSystem) { return path }
@@ -28,9 +31,26 @@ enum QuarantineFile {
   }
 
   /// What the file will be called, if nothing else has the name.
-  static func name(_ range: Range<Int64>, of files: SegmentFiles, _ number: Int = 0) -> String {
-    let suffix = ".\(files.stemName)-\(range.lowerBound)\(number == 0 ? "" : ".\(number)")" + suffix
+  ///
+  /// - Parameter ending: what comes behind the name, and has to have room too.
+  static func name(
+    _ range: Range<Int64>, of files: SegmentFiles, _ number: Int = 0, then ending: String = ""
+  ) -> String {
+    let suffix = ".\(files.stemName)-\(range.lowerBound)\(number == 0 ? "" : ".\(number)")" + suffix + ending
     return SiblingName.path(files.directory, suffix: suffix)
+  }
+
+  /// Whether anything of a segment was ever saved.
+  static func isThere(of files: SegmentFiles, _ fileSystem: any FileSystem) throws(EventLogError) -> Bool {
+    guard let slash = files.directory.lastIndex(of: "/") else { return false }
+    let parent = String(files.directory[..<slash])
+    for name in try fileSystem.list(parent) where name.hasSuffix(suffix) {
+      // A long topic's name is cut, by how long what follows it is.
+      guard let segment = name.firstRange(of: ".\(files.stemName)-") else { continue }
+      let rest = String(name[segment.lowerBound...])
+      if SiblingName.path(files.directory, suffix: rest) == parent + "/" + name { return true }
+    }
+    return false
   }
 
   private static let chunk: Int64 = 1 << 20
@@ -38,14 +58,11 @@ enum QuarantineFile {
   private static func copy(
     _ range: Range<Int64>, _ source: FileDescriptor, _ sourcePath: String, to path: String, _ fileSystem: any FileSystem
   ) throws(EventLogError) {
-    // Under its own name only once it is whole.
-    let temporary = path + ".tmp"
-    if try fileSystem.status(temporary) != nil { try fileSystem.unlink(temporary) }
-    let target = try fileSystem.open(temporary, .create)
+    if try fileSystem.status(path) != nil { try fileSystem.unlink(path) }
+    let target = try fileSystem.open(path, .create)
     defer { fileSystem.close(target) }
-    _ = try fileSystem.copy(range, of: source, sourcePath, to: target, temporary, at: 0)
-    try fileSystem.syncData(target, path: temporary)
-    try fileSystem.rename(temporary, to: path)
+    _ = try fileSystem.copy(range, of: source, sourcePath, to: target, path, at: 0)
+    try fileSystem.syncData(target, path: path)
   }
 
   private static func holds(

@@ -80,4 +80,9 @@ package struct SegmentFiles: Sendable, Hashable {
     }
     return (base, kind)
   }
+
+  /// Whether a file's name is that of a segment's file that is about to take its place.
+  static func isSwap(_ name: String) -> Bool {
+    name.hasSuffix(swapSuffix) && parse(String(name.dropLast(swapSuffix.count))) != nil
+  }
 }

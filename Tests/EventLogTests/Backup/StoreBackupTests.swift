@@ -174,7 +174,40 @@ struct StoreBackupTests {
     #expect { try StoreBackup(from: directory("store"), to: directory("backup")).run() } throws: {
       ($0 as? EventLogError)?.topic == "t"
     }
-    #expect { try Broker.openReadOnly(directory("backup")) } throws: { ($0 as? EventLogError)?.code == .metadataError }
+    #expect(!FileManager.default.fileExists(atPath: directory("backup")), "it can be tried again")
     try? broker.close()
+    // One whose process was killed.
+    try FileManager.default.createDirectory(atPath: directory("backup/t-0"), withIntermediateDirectories: true)
+    try Data().write(to: URL(fileURLWithPath: directory("backup/metadata.sqlite.unfinished")))
+    #expect { try Broker.openReadOnly(directory("backup")) } throws: { ($0 as? EventLogError)?.code == .metadataError }
+  }
+
+  @Test("knows of what was deleted while it was made: its logs have lost nothing")
+  func deletedMeanwhile() throws {
+    let directory = try TemporaryDirectory()
+    let broker = try Broker.open(directory("store"))
+    try broker.admin.createTopic("t", partitions: 2, configs: ["segment.bytes": "1200"])
+    let producer = try broker.producer()
+    for number in 0..<40 {
+      for partition in 0..<2 {
+        _ = try producer.append(ProducerRecord(topic: "t", partition: partition, value: "value \(number)"))
+      }
+    }
+    var isDeleted = false
+    _ = try StoreBackup(from: directory("store"), to: directory("backup")).run { _, _ in
+      guard !isDeleted else { return }
+      isDeleted = true
+      #expect(throws: Never.self) {
+        _ = try broker.admin.deleteRecords(TopicPartition("t", 1), before: 30)
+        _ = try broker.admin.applyRetention()
+      }
+    }
+    #expect(isDeleted)
+    #expect(try StoreVerifier(path: directory("backup")).run().faults == [])
+    try broker.close()
+    let logs = try FileManager.default.contentsOfDirectory(atPath: directory("backup/t-1")).filter {
+      $0.hasSuffix(".log")
+    }
+    #expect(!logs.contains("00000000000000000000.log"), "else nothing was tried")
   }
 }
