@@ -16,7 +16,9 @@ extension Producer {
     let shot = OneShot<Void>()
     transaction.initialize { shot.complete($0) }
     let timekeeper = broker.context.timekeeper
-    let timer = timekeeper.schedule(at: blockingDeadline, for: .endOfWait) { shot.complete(.failure(Self.initTimedOut)) }
+    let timer = timekeeper.schedule(at: blockingDeadline, for: .endOfWait) {
+      shot.complete(.failure(Self.initTimedOut))
+    }
     defer { timekeeper.cancel(timer) }
     try await shot.value()
   }
