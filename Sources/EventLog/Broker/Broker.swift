@@ -124,7 +124,9 @@ public final class Broker: Sendable {
     let closing = BrokerClosing(self)
     // It may be a thread of the broker's own that lets go of it last, after it has told somebody of a delivery: one that would
     // have to wait for itself.
-    if PosixThread.isCurrent { PosixThread.startDetached { try? closing.run() } } else { try? closing.run() }
+    guard PosixThread.isCurrent else { return (try? closing.run()) ?? () }
+    // Where there is no thread for it, the directory stays locked, as it has to while the broker's threads are there.
+    PosixThread.startDetached { try? closing.run() }
   }
 
   /// Creates, deletes, describes and changes topics and groups.

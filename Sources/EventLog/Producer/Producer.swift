@@ -137,6 +137,8 @@ public final class Producer: Sendable {
 
   func route(_ topic: String) throws(EventLogError) -> Route {
     try requireOpen()
+    // While it is being closed, what is told of the last records may send again, and so on.
+    try broker.requireOpen()
     let version = topics.version
     let known = routes.withLock { routes -> Route? in
       if let last = routes.last, last.version == version, last.topic.name == topic { return last }

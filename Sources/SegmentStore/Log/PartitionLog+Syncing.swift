@@ -18,8 +18,8 @@ extension PartitionLog {
     while state.withLock({ $0.beginNeededSync() }) {
       gatherWaiters()
       let (failure, mustTell) = sync(goesOn: true)
-      if mustTell { tellWaiters() }
       if failure == nil { wakeWaiters() }
+      if mustTell { tellWaiters() }
     }
     // There is to be no sync where one has failed outside of these.
     if state.withLock({ $0.beginTelling() }) { tellWaiters() }
@@ -174,6 +174,8 @@ extension PartitionLog {
     let took = context.time.monotonicNanoseconds() - start
     let mustTell = state.withLock { state -> Bool in
       state.gathering.syncTook(took)
+      // One that failed meanwhile, elsewhere, may have taken the error that this one would have met.
+      if !state.isClosed { failure = failure ?? state.syncFailure }
       if let failure {
         state.failure = state.failure ?? failure
         state.syncFailure = state.syncFailure ?? failure

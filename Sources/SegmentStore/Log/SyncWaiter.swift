@@ -46,9 +46,10 @@ extension PartitionLog.State {
   /// - Returns: whether the caller is to tell those who wait.
   mutating func endSync(goesOn: Bool) -> Bool {
     syncIsRunning = false
+    let waiting = syncWaiters.count + blocked.count
     var served = openBlocked(upTo: syncFailure == nil ? durableOffset : .max)
     served += syncWaiters.count { $0.offset <= durableOffset }
-    if served > 0 { gathering.served(served, left: syncWaiters.count + blocked.count - served) }
+    if served > 0 { gathering.served(served, left: waiting - served) }
     let mustTell = beginTelling()
     // One of those who block runs the next sync: not to depend on what those do who are told first.
     if !goesOn || mustTell || isCallingBack { blocked.popLast()?.latch.open() }

@@ -67,6 +67,28 @@ struct BrokerClosingTests {
     try again.close()
   }
 
+  @Test("ends though who is told of a record that lingered sends the next one")
+  func sendingAgain() async throws {
+    let broker = try open()
+    var configuration = ProducerConfiguration(acks: .leader)
+    configuration.linger = .seconds(3600)
+    let producer = try broker.producer(configuration)
+    let refused = OneShot<Void>()
+    @Sendable func send() {
+      do {
+        try producer.send(ProducerRecord(topic: "t", value: "value")) { _ in send() }
+      } catch {
+        _ = refused.complete(.success(()))
+      }
+    }
+    send()
+    try broker.close()
+    try await refused.value()
+    let again = try open()
+    #expect(try again.admin.listOffset(TopicPartition("t", 0), .latest)?.offset == 1)
+    try again.close()
+  }
+
   @Test("ends the wait for room in the producer's buffer")
   func fullBuffer() async throws {
     let broker = try open()

@@ -75,6 +75,35 @@ struct SyncingTests {
     goesOn.open()
   }
 
+  private final class Consumer: AppendWaiter {
+    let moved: @Sendable () -> Void
+    init(_ moved: @escaping @Sendable () -> Void) { self.moved = moved }
+    func highWatermarkMoved() -> Bool {
+      moved()
+      return false
+    }
+    func wakeUp() {}
+  }
+
+  @Test("consumers are woken before anybody is told, who may hold them up")
+  func consumersFirst() throws {
+    let isShown = Atomic(false)
+    log.addWaiter(Consumer { [log] in if log.highWatermark == 1 { isShown.store(true, ordering: .releasing) } })
+    let records = [Record(value: Array("value".utf8))]
+    let end = try log.append(records: records.span, AppendOptions(isDurable: true)).nextOffset
+    let isShownEarly = isShown.load(ordering: .acquiring)
+    #expect(!isShownEarly)
+    let isTold = Latch()
+    let wasShown = Atomic(false)
+    log.whenDurable(upTo: end) { _ in
+      wasShown.store(isShown.load(ordering: .acquiring), ordering: .releasing)
+      isTold.open()
+    }
+    isTold.wait()
+    let isInOrder = wasShown.load(ordering: .acquiring)
+    #expect(isInOrder)
+  }
+
   @Test("who runs a sync that it waits for tells nobody itself")
   func leader() throws {
     let gate = Gate()
