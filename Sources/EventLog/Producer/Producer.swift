@@ -228,9 +228,14 @@ public final class Producer: Sendable {
 
   @inline(always)
   static func size(key: Int, value: Int, _ headers: [RecordHeader]) -> Int {
-    var size = RecordBatchHeader.size + 21 + key + value
-    for header in headers { size += 10 + header.key.utf8.count + (header.value?.count ?? 0) }
-    return size
+    let size = RecordBatchHeader.size + 21 + key + value
+    return headers.isEmpty ? size : size + Self.size(headers)
+  }
+
+  /// Apart, since most records have none.
+  @inline(never)
+  private static func size(_ headers: [RecordHeader]) -> Int {
+    headers.reduce(0) { $0 + 10 + $1.key.utf8.count + ($1.value?.count ?? 0) }
   }
 
   func checkSize(_ size: Int, _ topicPartition: TopicPartition) throws(EventLogError) {
