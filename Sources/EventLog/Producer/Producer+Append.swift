@@ -44,7 +44,6 @@ extension Producer {
     return batch(result, topicPartition)
   }
 
-  @inline(always)
   private func append(
     _ key: RawSpan?, _ value: RawSpan?, _ headers: [RecordHeader], _ timestamp: Int64?, to log: PartitionLog
   ) throws(EventLogError) -> AppendResult {
