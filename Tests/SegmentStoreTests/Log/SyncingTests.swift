@@ -31,6 +31,16 @@ struct SyncingTests {
     return goesOn
   }
 
+  /// Has what becomes of the log's end told, and says when that was done.
+  private func tellOfEnd() -> (isTold: Latch, failure: FailureBox) {
+    let (isTold, failure) = (Latch(), FailureBox())
+    log.whenDurable(upTo: log.logEndOffset) { error in
+      failure.set(error)
+      isTold.open()
+    }
+    return (isTold, failure)
+  }
+
   @Test("who is told may wait for the disk, roll, and settle segments, on the thread that tells")
   func insideCallback() throws {
     try log.append("first")
@@ -154,16 +164,11 @@ struct SyncingTests {
   func abandoned() throws {
     let goesOn = try holdUpTelling()
     try log.append("late")
-    let failure = Mutex<EventLogError?>(nil)
-    let isTold = Latch()
-    log.whenDurable(upTo: log.logEndOffset) { error in
-      failure.withLock { $0 = error }
-      isTold.open()
-    }
+    let (isTold, failure) = tellOfEnd()
     log.abandon(EventLogError(.unknownTopicOrPartition, "the topic was deleted"))
     goesOn.open()
     isTold.wait()
-    #expect(failure.withLock { $0?.code } == .unknownTopicOrPartition)
+    #expect(failure.get()?.code == .unknownTopicOrPartition)
     #expect(files.openFiles == 0)
   }
 
@@ -173,16 +178,11 @@ struct SyncingTests {
     files.arm(.syncData, after: 0, times: 1, with: .fail(FaultyFileSystem.inputOutput)) { $0.hasSuffix(".log") }
     let syncs = files.count(.syncData)
     try log.append("late")
-    let failure = Mutex<EventLogError?>(nil)
-    let isTold = Latch()
-    log.whenDurable(upTo: log.logEndOffset) { error in
-      failure.withLock { $0 = error }
-      isTold.open()
-    }
+    let (isTold, failure) = tellOfEnd()
     #expect(throws: EventLogError.self) { try log.flush() }
     goesOn.open()
     isTold.wait()
-    #expect(failure.withLock { $0?.code } == .storageError)
+    #expect(failure.get()?.code == .storageError)
     #expect(throws: EventLogError.self) { try log.flush() }
     #expect(files.count(.syncData) == syncs + 1)
   }
